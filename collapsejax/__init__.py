@@ -1,0 +1,36 @@
+"""Simulate model collapse: generative models fitted, generation after generation, to what earlier models generated."""
+
+import importlib
+
+from . import sources
+from .loop import Result, compile_seeds, run, run_seeds, seed_keys
+from .tasks.gaussian import Gaussian
+from .tasks.kde import KDE
+from .workflows import Accumulate, AccumulateSubsample, Replace
+
+# Names from modules that are slow to import (xarray, matplotlib), resolved when they are first asked for.
+_LATER = {"open": "store", "save": "store", "sweep": "sweep", "summarize": "results", "plots": "plots"}
+
+__all__ = [
+    "KDE",
+    "Accumulate",
+    "AccumulateSubsample",
+    "Gaussian",
+    "Replace",
+    "Result",
+    "compile_seeds",
+    "run",
+    "run_seeds",
+    "seed_keys",
+    "sources",
+    *_LATER,
+]
+
+
+def __getattr__(name: str):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    value = module if name == _LATER[name] and not hasattr(module, name) else getattr(module, name)
+    globals()[name] = value
+    return value

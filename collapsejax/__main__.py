@@ -1,0 +1,5 @@
+"""`python -m collapsejax`."""
+
+from .cli import main
+
+main()

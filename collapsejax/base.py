@@ -1,0 +1,149 @@
+"""The vocabulary of the library: configuration classes and the three protocols that meet in the loop.
+
+Axis letters used everywhere: S seeds, G generations, n rows drawn per generation, d features of a row,
+C rows of room in a buffer, m held-out rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import numbers
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
+
+import jax
+
+Array = jax.Array
+PyTree = Any
+Values = PyTree  # rows of data: a pytree of arrays that share their leading axis
+T = TypeVar("T")
+
+
+def static(**kwargs: Any) -> Any:
+    """A dataclass field that is part of the compiled program's identity: ints, strings, callables."""
+    return dataclasses.field(metadata={"static": True}, **kwargs)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def pytree(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen dataclass that JAX can trace through; fields made with `static()` stay Python values."""
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Raise ValueError unless `value` is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name}={value!r}: must be a whole number")
+    if value < least:
+        raise ValueError(f"{name}={value}: must be at least {least}")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is a finite number above zero."""
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"{name}={value}: must be a finite number above 0")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """How to say which of the `known` names was meant by `name`."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, known))}"
+
+
+class Dataset(Protocol):
+    """What a workflow may do with data: a weighted collection of rows, or a summary of one that can be merged."""
+
+    def empty(self, capacity: int) -> Self:
+        """Same kind, no data, room for `capacity` rows (a summary needs none and ignores it)."""
+
+    def clear(self) -> Self:
+        """Forget the data, keep the room."""
+
+    def append(self, new: Self) -> Self:
+        """Add `new` into the room."""
+
+    def join(self, other: Self) -> Self:
+        """The union as a new value: rows C1 + C2, summaries merged."""
+
+    def scale(self, weight: Array) -> Self:
+        """Multiply every row's weight."""
+
+
+class Source(Protocol):
+    """Real data: a distribution, or a table of rows.
+
+    Optional: `num_held_out`, the number of held-out rows where it is limited; `dependent`, names of columns that make
+    the covariance singular.
+    """
+
+    dim: int
+
+    def check(self, num_samples: int) -> None:
+        """Raise ValueError for parameters that make no sense or more rows than there are."""
+
+    def init(self, key: Array) -> PyTree:
+        """What is fixed for one seed, such as the places of clusters; () where nothing is."""
+
+    def sample(self, key: Array, real: PyTree, n: int) -> Array:
+        """n rows to fit to, (n, d)."""
+
+    def sample_test(self, key: Array, real: PyTree, m: int) -> Array:
+        """m held-out rows, (m, d)."""
+
+    def moments(self, real: PyTree) -> tuple[Array, Array]:
+        """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""
+
+
+class Task(Protocol):
+    """A family of models and the real distribution that the first of them is fitted to.
+
+    Three methods are optional. `sample_summary(key, truth, params, n) -> Dataset` draws
+    `summarize(truth, rows of sample(...))` from its exact law, without drawing rows. Likewise
+    `sample_real_summary(key, truth, n) -> Dataset` for real data: a task that has both accepts a traced `n`, so
+    one compilation serves every number of samples; None in its place says that this law is not known.
+    `check(num_samples)` raises ValueError for values that make no sense, before anything is compiled.
+    """
+
+    name: ClassVar[str]
+
+    def init(self, key: Array, num_samples: int) -> tuple[PyTree, PyTree | None]:
+        """All that is fixed for one seed (`truth`), and the parameters a warm start begins from, or None."""
+
+    def sample_real(self, key: Array, truth: PyTree, n: int) -> Values:
+        """n rows of real data, leading axis n."""
+
+    def summarize(self, truth: PyTree, rows: Dataset) -> Dataset:
+        """What `fit` needs to know of `rows`: a summary, or the rows themselves."""
+
+    def fit(self, key: Array, truth: PyTree, train: Dataset, params: PyTree | None) -> PyTree:
+        """The model fitted to `train`; `params` is the previous fit where `init` gave one, else None."""
+
+    def sample(self, key: Array, truth: PyTree, params: PyTree, n: int) -> Values:
+        """n rows from the fitted model: the structure and dtypes of `sample_real`."""
+
+    def evaluate(self, truth: PyTree, params: PyTree) -> dict[str, Array]:
+        """Scalar metrics of the fitted model, deterministic."""
+
+
+class Workflow(Protocol):
+    """Which data the next model is fitted to. Optional: `check(num_samples)`, as in a task."""
+
+    name: ClassVar[str]
+    needs_rows: ClassVar[bool]  # True only if it calls `draw` or looks at rows
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        """Rows of room that the pool needs for `num_generations` batches of `num_samples` rows, real data included."""
+
+    def init(self, pool: Dataset, real: Dataset) -> PyTree:
+        """The state before generation 0: `pool` is empty and has the room asked for, `real` the first real batch."""
+
+    def update(
+        self, key: Array, state: PyTree, synthetic: Dataset, draw_real: Callable[[Array, int], Dataset]
+    ) -> PyTree:
+        """The state after a model produced `synthetic`; `draw_real(key, m)` gives m fresh rows of real data."""
+
+    def select(self, key: Array, state: PyTree) -> Dataset:
+        """What the next model is fitted to."""

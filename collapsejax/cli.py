@@ -1,0 +1,302 @@
+"""The command line: flags made from the library's own dataclasses, progress, tables, and the paths written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_type_hints
+
+import jax
+import numpy as np
+import rich.console
+import rich.progress
+import rich.table
+import tyro
+import xarray as xr
+from rich.box import SIMPLE
+from tyro.extras import SubcommandApp
+
+from . import store
+from .base import Source, check_count, nearest
+from .loop import metric_names
+from .results import milestones, summarize
+from .sources import make
+from .sweep import sweep
+from .tasks.gaussian import Gaussian
+from .tasks.kde import KDE
+from .workflows import WORKFLOWS, find
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """Which workflows, how large, and where the results go.
+
+    Args:
+        workflow: replace, accumulate-subsample, accumulate: one or more.
+        num_samples: rows of real data, and rows that each model generates (n).
+        num_generations: models fitted one after the other (G).
+        num_seeds: independent repetitions (S).
+        seed: root of all randomness; seed number s of the sweep is the same in every sweep with this root.
+        rows: draw literal rows even where the exact law of their summary is known.
+        out: directory to write the results to, in zarr format; xarray opens it.
+        overwrite: replace what OUT is now.
+        plot: figure to write: .png, .pdf or .svg. An older one is redrawn.
+        metric: metrics to tabulate and plot. Default: all.
+    """
+
+    workflow: list[str] = dataclasses.field(default_factory=lambda: list(WORKFLOWS))
+    num_samples: int = 100
+    num_generations: int = 100
+    num_seeds: int = 100
+    seed: int = 0
+    rows: bool = False
+    out: str | None = None
+    overwrite: bool = False
+    plot: str | None = None
+    metric: list[str] | None = None
+
+    def run(self, task: Any) -> None:
+        check_count("seed", self.seed, least=0)
+        sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
+        if self.metric is not None:
+            _check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
+        with contextlib.ExitStack() as stack:
+            figure = stack.enter_context(store.reserve_figure(self.plot)) if self.plot else None
+            # The inner of the two, so that the results are safe before anything is drawn.
+            with store.reserve(self.out, overwrite=self.overwrite) if self.out else contextlib.nullcontext() as out:
+                with _progress(self.num_seeds) as progress:
+                    key = jax.random.key(self.seed)
+                    dataset = sweep(task, self.workflow, **sizes, num_seeds=self.num_seeds, key=key, progress=progress)
+                if out:
+                    store.write(dataset, out)
+            _print_tables(dataset, self.metric)
+            if figure:
+                _draw(dataset, self.metric, figure, self.plot)
+        _print_times(dataset)
+        for path in filter(None, (self.out, self.plot)):
+            print(f"wrote {path}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFlags:
+    """The real data.
+
+    Args:
+        source: gaussian, blobs, moons, circles, swiss_roll, or table for a file of your own.
+        path: table: CSV file with the names of its columns in the first line, or NPY file.
+        columns: table: names of the columns to use. Default: all numeric ones.
+        standardize: table: give every column mean 0 and variance 1.
+        test_fraction: table: share of the rows held out. Default 0.2.
+        split_seed: table: which rows are held out. Default 0.
+        noise: moons, circles, swiss_roll: standard deviation of the noise. Default 0.05.
+        factor: circles: radius of the inner circle. Default 0.8.
+        shared_centres: blobs: train and held-out rows share their centres; False is the published form. Default True.
+    """
+
+    source: str | None = None
+    path: str | None = None
+    columns: list[str] | None = None
+    standardize: bool | None = None
+    test_fraction: float | None = None
+    split_seed: int | None = None
+    noise: float | None = None
+    factor: float | None = None
+    shared_centres: bool | None = None
+
+    def make(self, default: str | None = None, **more: Any) -> Source | None:
+        """The source that the flags describe; None where they describe none and there is no default."""
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | more
+        name = options.pop("source") or default
+        given = {option: value for option, value in options.items() if value is not None}
+        if name is None:
+            if given:
+                raise ValueError(f"{next(iter(given))}: belongs to a source of real data; name one with --source")
+            return None
+        return make(name, **given)
+
+
+def _flags(task: type, **defaults: Any) -> type:
+    """The fields of a task other than its source, as a dataclass with the task's own documentation."""
+    fields = []
+    for field in dataclasses.fields(task):
+        if field.name != "source":
+            default = defaults.get(field.name, field.default)
+            fields.append((field.name, get_type_hints(task)[field.name], dataclasses.field(default=default)))
+    return dataclasses.make_dataclass(f"{task.__name__}Flags", fields, namespace={"__doc__": task.__doc__})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunGaussian:
+    """Fit Gaussians to what earlier Gaussians generated."""
+
+    task: _flags(Gaussian)
+    source: SourceFlags
+    simulation: Simulation
+
+    def run(self) -> None:
+        self.simulation.run(Gaussian(**vars(self.task), source=self.source.make()))
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianSourceFlags:
+    """Only for --source gaussian.
+
+    Args:
+        dim: features of a row. Default 1.
+        sigma2: their variance. Default 1.
+    """
+
+    dim: int | None = None
+    sigma2: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunKDE:
+    """Fit kernel density estimates to what earlier estimates generated."""
+
+    task: _flags(KDE, bandwidth=0.1)
+    source: SourceFlags
+    gaussian: GaussianSourceFlags
+    simulation: Simulation
+
+    def run(self) -> None:
+        self.simulation.run(KDE(self.source.make("moons", **vars(self.gaussian)), **vars(self.task)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """Draw stored results: mean over the seeds with a 95 % band, a column a workflow.
+
+    Args:
+        store: directory written by `collapsejax run --out`.
+        out: figure to write: .png, .pdf or .svg. An older one is redrawn.
+        metric: metrics to draw, a row each. Default: all.
+    """
+
+    store: tyro.conf.Positional[str]
+    out: str
+    metric: list[str] | None = None
+
+    def run(self) -> None:
+        dataset = store.open(self.store)
+        with store.reserve_figure(self.out) as figure:
+            _draw(dataset, self.metric, figure, self.out)
+        print(f"wrote {self.out}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; leaves with exit code 2 and one line on stderr where the user has made a mistake."""
+    command = _parse(arguments)
+    try:
+        command.run()
+    except (ValueError, FileNotFoundError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("collapsejax: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+
+
+def _parse(arguments: Sequence[str] | None) -> Any:
+    run, app = SubcommandApp(), SubcommandApp()
+    run.command(name="gaussian")(RunGaussian)
+    run.command(name="kde")(RunKDE)
+    run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
+    app.command(name="run")(run)
+    app.command(name="plot")(Plot)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return app.cli(
+                prog="collapsejax",
+                description="Simulate model collapse. See collapsejax run gaussian --help, collapsejax run kde --help.",
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as leaving:
+        if leaving.code:
+            _fail(_one_line(complaint.getvalue()))
+        raise
+
+
+def _one_line(box: str) -> str:
+    """What tyro's framed message says in its first sentences, without the frame and the help text it repeats."""
+    lines = [line.strip(" │") for line in box.splitlines() if line.startswith("│")]
+    paragraphs = " ".join(line or "─" for line in lines)
+    said, *rest = [part.strip() for part in re.split("─+", paragraphs) if part.strip()]
+    hint = next((part for part in rest if part.startswith(("Perhaps", "Available"))), "see --help")
+    return f"{said.rstrip('.')}; {hint}"
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"collapsejax: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def _progress(num_seeds: int) -> Iterator[Callable[[str, int], None]]:
+    """Report seeds done to stderr: a bar a workflow in a terminal, else a line at each end."""
+    console = rich.console.Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda workflow, done: print(f"{workflow}: {done} of {num_seeds} seeds", file=sys.stderr, flush=True)
+        return
+    with rich.progress.Progress(
+        "{task.description}",
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        "seeds",
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+    ) as bars:
+        tasks = {}
+
+        def report(workflow: str, done: int) -> None:
+            if workflow not in tasks:
+                tasks[workflow] = bars.add_task(f"{workflow} (compiling)", total=num_seeds)
+                return
+            bars.update(tasks[workflow], completed=done, description=workflow)
+
+        yield report
+
+
+def _print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
+    console = rich.console.Console()
+    if not console.is_terminal:
+        console.width = 120
+    shown = milestones(dataset.sizes["generation"])
+    for name in metrics or dataset.data_vars:
+        statistics = summarize(dataset[name]).isel(generation=shown)
+        table = rich.table.Table(title=f"{name}: {dataset[name].attrs['long_name']}", title_justify="left", box=SIMPLE)
+        table.add_column("model-fitting\niteration", justify="right")
+        for workflow in dataset.workflow.values:
+            for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
+                table.add_column(heading, justify="right", no_wrap=True)
+        for position, generation in enumerate(shown):
+            cells = []
+            for workflow in dataset.workflow.values:
+                mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
+                mark = f" [{infinite:.0f} inf]" if 0 < infinite < dataset.sizes["seed"] else ""
+                cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
+            table.add_row(str(generation + 1), *cells)
+        console.print(table)
+
+
+def _check_metrics(wanted: Sequence[str], known: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
+
+
+def _print_times(dataset: xr.Dataset) -> None:
+    times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
+    for workflow, compiling, running in times:
+        print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.sizes['seed']} seeds)")
+
+
+def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str) -> None:
+    from . import plots  # matplotlib takes its time, and only some commands draw
+
+    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:], dpi=200)

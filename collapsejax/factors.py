@@ -1,0 +1,117 @@
+"""Triangular factors of covariances that survive collapse.
+
+Under replace the eigenvalues of a fitted covariance fall exponentially, each at its own rate, so after some dozens of
+generations float32 can neither hold nor factorise the matrix. It is therefore never formed: a `Factor` is F with
+covariance F F', kept as columns of unit length beside the logarithms of their lengths, and a synthetic batch
+multiplies it from the right by the (well-conditioned) factor of a standard Wishart matrix.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from .base import Array, pytree
+
+# A pivot is taken for zero below this many roundings of the data it was computed from.
+_PIVOT_ROUNDINGS = 16
+
+
+@pytree
+class Factor:
+    """F = unit * exp(log_scale), lower triangular (d, d).
+
+    `unit` (d, d) has columns of length 1, or 0 where `log_scale` (d,) is -inf. F F' is singular exactly where a
+    diagonal entry of `unit` is zero.
+    """
+
+    unit: Array
+    log_scale: Array
+
+    def dense(self) -> Array:
+        """F as a matrix (d, d); entries under float32's smallest number become 0."""
+        return self.unit * jnp.exp(self.log_scale)[None, :]
+
+    def log_pivots(self) -> Array:
+        """log |F_jj|, (d,); -inf where singular. The log-determinant of F F' is twice their sum."""
+        return jnp.log(jnp.abs(jnp.diagonal(self.unit))) + self.log_scale
+
+    def shift(self, log_factor: Array) -> Factor:
+        """exp(log_factor) F."""
+        return Factor(self.unit, self.log_scale + log_factor)
+
+    def times(self, lower: Array) -> Factor:
+        """F @ lower for a lower-triangular (d, d) matrix, without leaving the log scale.
+
+        Column j is a sum over columns i >= j of F, so the largest of those sets the scale of the result.
+        """
+        log_scale = jax.lax.cummax(self.log_scale, reverse=True)
+        used = jnp.tri(self.unit.shape[0], dtype=bool) & ~jnp.isneginf(self.log_scale)[:, None]
+        relative = jnp.where(used, self.log_scale[:, None] - log_scale[None, :], -jnp.inf)
+        columns = jnp.matmul(self.unit, lower * jnp.exp(relative), precision="highest")
+        return _from_columns(columns, log_scale)
+
+
+def _from_columns(columns: Array, log_scale: Array) -> Factor:
+    length = jnp.sqrt(jnp.sum(columns**2, axis=0))
+    divisor = jnp.where(length > 0, length, 1.0)
+    return Factor(columns / divisor[None, :], jnp.where(length > 0, log_scale + jnp.log(divisor), -jnp.inf))
+
+
+def zero_factor(like: Array) -> Factor:
+    """The factor of a zero matrix, in the dimension and dtype of `like` (d,)."""
+    return Factor(jnp.zeros((like.shape[0],) * 2, like.dtype), jnp.full_like(like, -jnp.inf))
+
+
+def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
+    """Factor of sum_i w_i (x_i - mean)(x_i - mean)'.  rows (C, d), weights (C,), mean (d,) = the weighted mean.
+
+    c rows of positive weight leave c - 1 - j degrees of freedom to pivot j: none, and it is zero. A pivot that drowns
+    in the rounding of the rows is zero too, unless it has a single degree of freedom: such a one is small by chance
+    with a probability of the order of its size, the others with that probability squared or less.
+    """
+    weighted = jnp.sqrt(weights)[:, None] * rows
+    centred = weighted - jnp.sqrt(weights)[:, None] * mean[None, :]
+    largest = jnp.max(jnp.abs(centred), initial=0.0)
+    scale = jnp.where(largest > 0, largest, 1.0)
+    lower = _triangle(centred / scale)
+    degrees = jnp.sum(weights > 0) - 1 - jnp.arange(rows.shape[1])
+    judged = jnp.where(degrees >= 2, _rounding(weighted / scale), 0.0)
+    lower = _drop_pivots(lower, (degrees <= 0) | (jnp.abs(jnp.diagonal(lower)) <= judged))
+    return _from_columns(lower, jnp.broadcast_to(jnp.log(scale), mean.shape))
+
+
+def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
+    """Factor of A A' + B B' + v v', vector (d,).
+
+    Adding never lowers a pivot, so a pivot that A or B has is kept; one that neither has is kept only when it stands
+    out of the rounding, since the columns of B are often combinations of those of A.
+    """
+    scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
+    scale = jnp.maximum(scale, jnp.log(jnp.max(jnp.abs(vector))))
+    scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
+    stacked = jnp.concatenate([a.shift(-scale).dense(), b.shift(-scale).dense(), vector[:, None] * jnp.exp(-scale)], 1)
+    lower = _triangle(stacked.T)
+    unsupported = (jnp.diagonal(a.unit) == 0) & (jnp.diagonal(b.unit) == 0)
+    pivots = jnp.abs(jnp.diagonal(lower))
+    lower = _drop_pivots(lower, unsupported & (pivots <= _rounding(stacked.T)))
+    return _from_columns(lower, jnp.broadcast_to(scale, vector.shape))
+
+
+def _triangle(rows: Array) -> Array:
+    """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1."""
+    count, dim = rows.shape
+    if dim == 1:
+        return jnp.sqrt(jnp.sum(rows**2)).reshape(1, 1)
+    upper = jnp.linalg.qr(rows, mode="r")
+    return jnp.pad(upper, ((0, max(0, dim - count)), (0, 0))).T
+
+
+def _rounding(rows: Array) -> Array:
+    """What rounding alone can leave of each coordinate's pivot, (d,)."""
+    return _PIVOT_ROUNDINGS * jnp.finfo(rows.dtype).eps * jnp.sqrt(jnp.sum(rows**2, axis=0))
+
+
+def _drop_pivots(lower: Array, drop: Array) -> Array:
+    """Only the diagonal entry goes: the column below it may still carry variance of later coordinates."""
+    return jnp.where(jnp.diag(drop), 0.0, lower)

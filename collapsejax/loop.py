@@ -1,0 +1,223 @@
+"""The generation loop: select, fit, evaluate, sample, update; for one seed, and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from .base import Array, Dataset, PyTree, Task, Workflow, check_count
+from .datasets import Rows
+
+
+class Result(NamedTuple):
+    """Metrics by name, each (G,) from `run` and (S, G) from `run_seeds`; `recorded` has the same leading axes."""
+
+    metrics: dict[str, Array]
+    recorded: PyTree | None
+
+
+class _Carry(NamedTuple):
+    state: PyTree
+    params: PyTree | None  # None unless the task warm-starts
+
+
+class _Experiment(NamedTuple):
+    """What the pure functions below share: one task under one workflow, with the representation of its data chosen."""
+
+    task: Task
+    workflow: Workflow
+    num_samples: Any  # a traced number where the laws of all summaries are known
+    num_generations: int
+    literal: bool  # rows are pooled, and summarised only after selection
+    record: Callable | None
+
+    def draw_real(self, key: Array, truth: PyTree, n: Any) -> Dataset:
+        if not self.literal and _law(self.task, "sample_real_summary"):
+            return self.task.sample_real_summary(key, truth, n)
+        return self.represent(truth, self.task.sample_real(key, truth, n))
+
+    def draw_synthetic(self, key: Array, truth: PyTree, params: PyTree) -> Dataset:
+        if not self.literal and _law(self.task, "sample_summary"):
+            return self.task.sample_summary(key, truth, params, self.num_samples)
+        return self.represent(truth, self.task.sample(key, truth, params, self.num_samples))
+
+    def represent(self, truth: PyTree, values: PyTree) -> Dataset:
+        rows = Rows.of(values)
+        return rows if self.literal else self.task.summarize(truth, rows)
+
+    def start(self, key: Array) -> tuple[PyTree, _Carry]:
+        """(truth, the carry before generation 0) of the seed that `key` belongs to."""
+        k_init, k_real, _ = jax.random.split(key, 3)
+        truth, params = self.task.init(k_init, self.num_samples)
+        real = self.draw_real(k_real, truth, self.num_samples)
+        # The batch of the last generation is stored too, so the loop could be carried on.
+        room = self.workflow.capacity(self.num_samples, self.num_generations + 1)
+        return truth, _Carry(self.workflow.init(real.empty(room), real), params)
+
+    def step(self, key: Array, truth: PyTree, carry: _Carry, g: Array) -> tuple[_Carry, Result]:
+        """Generation g. Its keys depend on the seed and on g alone, so a shorter run is the beginning of a longer."""
+        k_scan = jax.random.split(key, 3)[2]
+        k_select, k_fit, k_sample, k_update = jax.random.split(jax.random.fold_in(k_scan, g), 4)
+        train = self.workflow.select(k_select, carry.state)
+        if self.literal:
+            train = self.task.summarize(truth, train)
+        params = self.task.fit(k_fit, truth, train, carry.params)
+        metrics = self.task.evaluate(truth, params)
+        synthetic = self.draw_synthetic(k_sample, truth, params)
+        recorded = None if self.record is None else self.record(truth, params, synthetic)
+        state = self.workflow.update(k_update, carry.state, synthetic, lambda k, m: self.draw_real(k, truth, m))
+        return _Carry(state, None if carry.params is None else params), Result(metrics, recorded)
+
+
+def run(
+    key: Array,
+    task: Task,
+    workflow: Workflow,
+    *,
+    num_samples: int,
+    num_generations: int,
+    rows: bool = False,
+    record: Callable | None = None,
+) -> Result:
+    """Simulate one seed: a pure function of its arguments, to be jitted and mapped at will.
+
+    Generation g = 0 is the model fitted to real data alone: the published "model-fitting iteration" is g + 1.
+
+    Args:
+        key: one typed key (`jax.random.key`).
+        task: what is fitted.
+        workflow: the data it is fitted to.
+        num_samples: rows of the first real batch and of every synthetic batch (n). May be traced where the task
+            knows the laws of its summaries (see `base.Task`) and the workflow needs no rows.
+        num_generations: models fitted (G), static.
+        rows: draw and pool literal rows even where the law of their summary is known.
+        record: `record(truth, params, synthetic) -> pytree`, called in every generation.
+
+    Returns:
+        Result with metrics (G,), and `recorded` with leading axis G.
+
+    Raises:
+        ValueError: for sizes or parameters that make no sense.
+    """
+    _check(task, workflow, num_samples, num_generations)
+    experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, record)
+    truth, carry = experiment.start(key)
+    _, result = jax.lax.scan(partial(experiment.step, key, truth), carry, jnp.arange(num_generations))
+    return result
+
+
+def seed_keys(key: Array, num_seeds: int) -> Array:
+    """The keys of seeds 0 ... S-1, (S,): seed 37 has the same key whatever `num_seeds` is."""
+    check_count("num_seeds", num_seeds)
+    return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num_seeds))
+
+
+def run_seeds(keys: Array, task: Task, workflow: Workflow, **options: Any) -> Result:
+    """Simulate many seeds in one compiled program.
+
+    Args:
+        keys: (S,) typed keys, as from `seed_keys`.
+        task, workflow: as in `run`.
+        **options: `num_samples`, `num_generations`, `rows`, `record` as in `run`, and `mesh`: a `jax.sharding.Mesh`
+            whose devices share the seeds between them, all axes together; S need not be a multiple of their number.
+
+    Returns:
+        Result with metrics (S, G). A seed's numbers do not depend on which other seeds are there.
+
+    Raises:
+        ValueError: for sizes or parameters that make no sense, before anything is compiled.
+    """
+    arguments, static = _prepare(keys, task, workflow, **options)
+    return _simulate(*arguments, **static)
+
+
+def compile_seeds(keys: Array, task: Task, workflow: Workflow, **options: Any) -> Callable[[Array], Result]:
+    """`run_seeds` compiled ahead of time: a function of keys in the shape of `keys`. Arguments and errors as there."""
+    (keys, *rest), static = _prepare(keys, task, workflow, **options)
+    compiled = _simulate.lower(keys, *rest, **static).compile()
+    return lambda keys: compiled(keys, *rest)
+
+
+def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int, rows: bool = False) -> int:
+    """Bytes that one seed carries from generation to generation: what bounds the seeds that fit into memory.
+
+    Nothing is compiled. Raises as `run_seeds`.
+    """
+    _check(task, workflow, num_samples, num_generations)
+    experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, None)
+    carried = jax.eval_shape(experiment.start, jax.random.key(0))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carried))
+
+
+def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
+    """Names of the metrics that `run` with these arguments returns; nothing is compiled. Raises as `run`."""
+    result = jax.eval_shape(lambda key: run(key, task, workflow, **options), jax.random.key(0))
+    return list(result.metrics)
+
+
+@partial(jax.jit, static_argnames=("static_size", "num_generations", "rows", "record", "mesh"))
+def _simulate(keys, task, workflow, traced_size, *, static_size, num_generations, rows, record, mesh):
+    def one_shard(keys, task, workflow, traced_size):
+        size = static_size if traced_size is None else traced_size
+        sizes = dict(num_samples=size, num_generations=num_generations)
+        return jax.vmap(lambda key: run(key, task, workflow, **sizes, rows=rows, record=record))(keys)
+
+    if mesh is None:
+        return one_shard(keys, task, workflow, traced_size)
+    num_seeds = keys.shape[0]
+    padded = -num_seeds % mesh.size + num_seeds
+    shared = PartitionSpec(mesh.axis_names)
+    spread = jax.shard_map(
+        one_shard, mesh=mesh, in_specs=(shared, *[PartitionSpec()] * 3), out_specs=shared, check_vma=False
+    )
+    result = spread(keys[jnp.arange(padded) % num_seeds], task, workflow, traced_size)
+    return jax.tree.map(lambda leaf: leaf[:num_seeds], result)
+
+
+def _prepare(
+    keys: Array,
+    task: Task,
+    workflow: Workflow,
+    *,
+    num_samples: int,
+    num_generations: int,
+    rows: bool = False,
+    record: Callable | None = None,
+    mesh: Mesh | None = None,
+) -> tuple[tuple, dict[str, Any]]:
+    """Positional and static arguments of `_simulate`, checked."""
+    if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:
+        raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
+    _check(task, workflow, num_samples, num_generations)
+    literal = rows or workflow.needs_rows
+    size_is_traced = not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
+    task, workflow = jax.tree.map(_as_array, (task, workflow))
+    traced_size = jnp.int32(num_samples) if size_is_traced else None
+    static = dict(static_size=None if size_is_traced else num_samples, num_generations=num_generations)
+    return (keys, task, workflow, traced_size), dict(**static, rows=rows, record=record, mesh=mesh)
+
+
+def _as_array(leaf: Any) -> Any:
+    """Python and NumPy numbers in one dtype, so that another value of a field compiles nothing."""
+    return jnp.asarray(leaf, dtype=float) if isinstance(leaf, (int, float, np.number)) else leaf
+
+
+def _law(task: Task, name: str) -> bool:
+    return getattr(task, name, None) is not None
+
+
+def _check(task: Task, workflow: Workflow, num_samples: Any, num_generations: int) -> None:
+    """Ask task and workflow whether they make sense, unless they are being traced and so were asked before."""
+    check_count("num_generations", num_generations)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
+        return
+    check_count("num_samples", num_samples)
+    for part in (task, workflow):
+        if hasattr(part, "check"):
+            part.check(num_samples)

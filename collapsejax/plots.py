@@ -1,0 +1,107 @@
+"""Figures from results. Nothing is simulated here; every function returns a matplotlib Figure."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .base import nearest
+from .results import summarize
+from .workflows import WORKFLOWS
+
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "mathtext.default": "regular",
+    "pdf.fonttype": 42,  # text stays text in a PDF
+}
+_DECADES_FOR_LOG = 1.5
+
+
+def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
+    """Mean over the seeds with a 95 % band against model-fitting iteration: a row a metric, a column a workflow.
+
+    Args:
+        dataset: as from `sweep` or `open`, with dimensions (workflow, seed, generation) and maybe num_samples, which
+            gives one line each.
+        metrics: names of variables. Default: all that are finite somewhere.
+
+    The mean and its band (1.96 standard errors) are those of the seeds whose value is finite. The axis is logarithmic
+    where positive means span more than a decade and a half.
+
+    Raises ValueError for a metric that is not there, naming the nearest.
+    """
+    for metric in metrics or ():
+        if metric not in dataset:
+            raise ValueError(f"metric {metric!r}: there is none; {nearest(metric, map(str, dataset.data_vars))}")
+    if metrics is None:
+        metrics = [name for name in dataset.data_vars if np.isfinite(dataset[name]).any()] or list(dataset.data_vars)
+    known = [name for name in WORKFLOWS if name in dataset.workflow.values]
+    workflows = known + [name for name in dataset.workflow.values if name not in known]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(max(3.4, 1.1 + 1.75 * len(workflows)), 0.7 + 1.6 * len(metrics)), layout="constrained")
+        axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
+        for row, metric in zip(axes, metrics, strict=True):
+            _draw_metric(row, dataset[metric], workflows)
+        for axis, workflow in zip(axes[0], workflows, strict=True):
+            axis.set_title(workflow)
+        figure.supxlabel(dataset.iteration.attrs.get("long_name", "iteration"), fontsize=8)
+        if "num_samples" in dataset.dims:
+            axes[0, -1].legend(title="samples per generation", frameon=False)
+    return figure
+
+
+def _draw_metric(row: Sequence[Axes], variable: xr.DataArray, workflows: Sequence[str]) -> None:
+    statistics = summarize(variable)
+    means = statistics.sel(statistic="mean")
+    finite = means.values[np.isfinite(means.values)]
+    positive = finite[finite > 0]
+    if len(positive) and (finite >= 0).all() and np.log10(positive.max() / positive.min()) > _DECADES_FOR_LOG:
+        row[0].set_yscale("log")
+    sizes = np.atleast_1d(variable.num_samples.values)
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, len(sizes)) if len(sizes) > 1 else [0.3])
+    for axis, workflow in zip(row, workflows, strict=True):
+        panel = statistics.sel(workflow=workflow)
+        for size, colour in zip(sizes, colours, strict=True):
+            line = panel.sel(num_samples=size) if "num_samples" in panel.dims else panel
+            _draw_line(axis, line, colour, f"{size}")
+        axis.grid(visible=True, color="0.9", linewidth=0.5)
+        axis.set_axisbelow(True)
+    row[0].set_ylabel(_label(variable))
+
+
+def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -> None:
+    mean, se = line.sel(statistic="mean").values, line.sel(statistic="se").values
+    if not np.isfinite(mean).any():
+        sign = "-" if (mean < 0).all() else "+"
+        axis.text(0.5, 0.5, f"{sign}infinite\nthroughout", transform=axis.transAxes, ha="center", va="center")
+        return
+    shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
+    mean = np.where(shown, mean, np.nan)
+    axis.plot(line.iteration, mean, color=colour, label=label)
+    band = 1.96 * np.nan_to_num(se)
+    low = mean - band
+    if axis.get_yscale() == "log":
+        low = np.maximum(low, np.nanmin(mean) / 10)
+    axis.fill_between(line.iteration, low, mean + band, color=colour, alpha=0.25, linewidth=0)
+
+
+def _label(variable: xr.DataArray) -> str:
+    """Long name and units, broken to fit beside a panel."""
+    units = variable.attrs.get("units", "")
+    name = variable.attrs.get("long_name", str(variable.name))
+    return textwrap.fill(f"{name} ({units})" if units not in ("", "1") else name, 26)

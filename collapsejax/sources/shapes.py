@@ -1,0 +1,200 @@
+"""Synthetic shapes with scikit-learn's parameters, as distributions: every row is drawn independently.
+
+scikit-learn's make_moons and make_circles space the angles evenly and make_blobs gives each centre an equal share,
+so n rows of theirs are no independent sample and small n has another mean and covariance than large n. Here rows are
+independent whatever n is, and the two agree as n grows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..base import Array, check_count, check_positive, pytree, static
+
+
+def _nothing_fixed(self: Any, key: Array) -> tuple[()]:
+    """`init` of a source whose distribution is the same for every seed."""
+    del self, key
+    return ()
+
+
+def _check_noise(self: Any, num_samples: int) -> None:
+    """`check` of a source with a standard deviation `noise`."""
+    del num_samples
+    if not math.isfinite(self.noise) or self.noise < 0:
+        raise ValueError(f"noise={self.noise}: must be a finite number of at least 0")
+
+
+@pytree
+class GaussianSource:
+    """N(0, sigma2 I_d): dim features (d) of variance sigma2."""
+
+    dim: int = static(default=1)
+    sigma2: float = 1.0
+
+    name: ClassVar[str] = "gaussian"
+
+    def __post_init__(self) -> None:
+        check_count("dim", self.dim)
+
+    def check(self, num_samples: int) -> None:
+        del num_samples
+        check_positive("sigma2", self.sigma2)
+
+    init = _nothing_fixed
+
+    def sample(self, key: Array, real: tuple[()], n: int) -> Array:
+        del real
+        return jnp.sqrt(self.sigma2) * jax.random.normal(key, (n, self.dim))
+
+    sample_test = sample
+
+    def moments(self, real: tuple[()]) -> tuple[Array, Array]:
+        del real
+        return jnp.zeros(self.dim), self.sigma2 * jnp.eye(self.dim)
+
+
+@pytree
+class Blobs:
+    """Three clusters of variance 1 in the plane, equally likely, their centres uniform on [-10, 10]^2 for each seed.
+
+    With shared_centres=False the held-out rows get centres of their own, as in the published experiments, whose
+    curves then measure the distance between centres.
+    """
+
+    shared_centres: bool = static(default=True)
+
+    name: ClassVar[str] = "blobs"
+    dim: ClassVar[int] = 2
+
+    def check(self, num_samples: int) -> None:
+        del num_samples
+
+    def init(self, key: Array) -> tuple[Array, Array]:
+        """Centres of the rows to fit to and of the held-out rows, (3, 2) each."""
+        k_train, k_test = jax.random.split(key)
+        train = _centres(k_train)
+        return train, train if self.shared_centres else _centres(k_test)
+
+    def sample(self, key: Array, real: tuple[Array, Array], n: int) -> Array:
+        return _blobs(key, real[0], n)
+
+    def sample_test(self, key: Array, real: tuple[Array, Array], m: int) -> Array:
+        return _blobs(key, real[1], m)
+
+    def moments(self, real: tuple[Array, Array]) -> tuple[Array, Array]:
+        mean = jnp.mean(real[0], axis=0)
+        between = real[0] - mean[None, :]
+        return mean, jnp.matmul(between.T, between, precision="highest") / 3 + jnp.eye(2)
+
+
+def _centres(key: Array) -> Array:
+    return jax.random.uniform(key, (3, 2), minval=-10.0, maxval=10.0)
+
+
+def _blobs(key: Array, centres: Array, n: int) -> Array:
+    k_label, k_noise = jax.random.split(key)
+    return centres[jax.random.randint(k_label, (n,), 0, 3)] + jax.random.normal(k_noise, (n, 2))
+
+
+@pytree
+class Moons:
+    """Two interleaving half circles of radius 1 in the plane, plus normal noise of standard deviation `noise`."""
+
+    noise: float = 0.05
+
+    name: ClassVar[str] = "moons"
+    dim: ClassVar[int] = 2
+
+    check = _check_noise
+    init = _nothing_fixed
+
+    def sample(self, key: Array, real: tuple[()], n: int) -> Array:
+        del real
+        k_angle, k_moon, k_noise = jax.random.split(key, 3)
+        angle = jax.random.uniform(k_angle, (n,), maxval=jnp.pi)
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        inner = jax.random.bernoulli(k_moon, shape=(n,))
+        rows = jnp.stack([jnp.where(inner, 1 - cosine, cosine), jnp.where(inner, 0.5 - sine, sine)], axis=1)
+        return rows + self.noise * jax.random.normal(k_noise, (n, 2))
+
+    sample_test = sample
+
+    def moments(self, real: tuple[()]) -> tuple[Array, Array]:
+        """An arc has variances 1/2 and 1/2 - 4/pi^2, uncorrelated; the arcs' means are (1, 1/2 - 4/pi) apart."""
+        del real
+        apart = np.array([1.0, 0.5 - 4 / np.pi])
+        covariance = np.diag([0.5, 0.5 - 4 / np.pi**2]) + np.outer(apart, apart) / 4
+        return jnp.array([0.5, 0.25]), jnp.asarray(covariance, dtype=float) + self.noise**2 * jnp.eye(2)
+
+
+@pytree
+class Circles:
+    """Two concentric circles in the plane, of radius 1 and `factor`, plus normal noise of standard deviation `noise`."""
+
+    noise: float = 0.05
+    factor: float = 0.8
+
+    name: ClassVar[str] = "circles"
+    dim: ClassVar[int] = 2
+
+    def check(self, num_samples: int) -> None:
+        _check_noise(self, num_samples)
+        if not 0 <= self.factor < 1:
+            raise ValueError(f"factor={self.factor}: the inner radius must be at least 0 and below 1")
+
+    init = _nothing_fixed
+
+    def sample(self, key: Array, real: tuple[()], n: int) -> Array:
+        del real
+        k_angle, k_circle, k_noise = jax.random.split(key, 3)
+        angle = jax.random.uniform(k_angle, (n,), maxval=2 * jnp.pi)
+        radius = jnp.where(jax.random.bernoulli(k_circle, shape=(n,)), self.factor, 1.0)
+        rows = radius[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
+        return rows + self.noise * jax.random.normal(k_noise, (n, 2))
+
+    sample_test = sample
+
+    def moments(self, real: tuple[()]) -> tuple[Array, Array]:
+        """A circle of radius r has covariance r^2 / 2 I."""
+        del real
+        return jnp.zeros(2), ((1 + self.factor**2) / 4 + self.noise**2) * jnp.eye(2)
+
+
+@pytree
+class SwissRoll:
+    """(t cos t, u, t sin t) with t uniform on [1.5 pi, 4.5 pi] and u on [0, 21], plus normal noise of that sd."""
+
+    noise: float = 0.05
+
+    name: ClassVar[str] = "swiss_roll"
+    dim: ClassVar[int] = 3
+
+    check = _check_noise
+    init = _nothing_fixed
+
+    def sample(self, key: Array, real: tuple[()], n: int) -> Array:
+        del real
+        k_turn, k_height, k_noise = jax.random.split(key, 3)
+        turn = jax.random.uniform(k_turn, (n,), minval=1.5 * jnp.pi, maxval=4.5 * jnp.pi)
+        height = jax.random.uniform(k_height, (n,), maxval=21.0)
+        rows = jnp.stack([turn * jnp.cos(turn), height, turn * jnp.sin(turn)], axis=1)
+        return rows + self.noise * jax.random.normal(k_noise, (n, 3))
+
+    sample_test = sample
+
+    def moments(self, real: tuple[()]) -> tuple[Array, Array]:
+        """The roll's moments by Gauss-Legendre quadrature over t (exact to rounding), the height's are known."""
+        del real
+        nodes, weights = np.polynomial.legendre.leggauss(64)
+        turn = np.pi * (3 + 1.5 * nodes)
+        roll = np.stack([turn * np.cos(turn), np.full_like(turn, 10.5), turn * np.sin(turn)])
+        mean = roll @ weights / 2
+        centred = roll - mean[:, None]
+        covariance = (centred * weights / 2) @ centred.T + np.diag([0.0, 21**2 / 12, 0.0])
+        return jnp.asarray(mean, dtype=float), jnp.asarray(covariance, dtype=float) + self.noise**2 * jnp.eye(3)

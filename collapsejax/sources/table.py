@@ -1,0 +1,242 @@
+"""The user's own data: numeric columns of a CSV or NPY file, split once into rows to fit to and held-out rows."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..base import Array, check_count, nearest, pytree, static
+from ..rng import subset
+
+_MISSING = {"", "na", "nan", "n/a", "null", "none", "?"}
+
+
+@pytree
+class Table:
+    """Rows of a file; made by `table`.
+
+    `train` (N, d) and `test` (M, d) are the two parts; `mean` (d,) and `covariance` (d, d) the moments of `train`
+    (divided by N). `sha256` is of the file, `columns` are the names, `dependent` those without which the covariance would not be singular.
+    """
+
+    train: Array
+    test: Array
+    mean: Array
+    covariance: Array
+    path: str = static()
+    sha256: str = static()
+    columns: tuple[str, ...] = static()
+    dependent: tuple[str, ...] = static()
+    standardize: bool = static()
+    test_fraction: float = static()
+    split_seed: int = static()
+
+    name: ClassVar[str] = "table"
+
+    @property
+    def dim(self) -> int:
+        return len(self.columns)
+
+    @property
+    def num_held_out(self) -> int:
+        return self.test.shape[0]
+
+    def check(self, num_samples: int) -> None:
+        available, held_out = self.train.shape[0], self.num_held_out
+        if num_samples > available:
+            raise ValueError(
+                f"num_samples={num_samples}: {self.path} has {available} rows to fit to "
+                f"({available + held_out} less {held_out} held out); use at most {available}"
+            )
+
+    def init(self, key: Array) -> tuple[()]:
+        del key
+        return ()
+
+    def sample(self, key: Array, real: tuple[()], n: int) -> Array:
+        """n different rows of the training part."""
+        del real
+        return self.train[subset(key, self.train.shape[0], n)]
+
+    def sample_test(self, key: Array, real: tuple[()], m: int) -> Array:
+        """m different held-out rows."""
+        del real
+        return self.test[subset(key, self.num_held_out, m)]
+
+    def moments(self, real: tuple[()]) -> tuple[Array, Array]:
+        del real
+        return self.mean, self.covariance
+
+
+def table(
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    standardize: bool = False,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+) -> Table:
+    """Read numeric columns of a CSV file (first line: names) or of a 1- or 2-dimensional NPY array.
+
+    Args:
+        path: the file. CSV fields may be separated by commas, semicolons or tabs.
+        columns: names of the columns to use (of an NPY array, their numbers from 0). Default: all numeric ones that
+            have a name.
+        standardize: subtract the training part's mean from every column and divide by its standard deviation.
+        test_fraction: share of the rows that are held out.
+        split_seed: which rows these are.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: for an empty or ragged file, columns that are missing or not numeric, cells that are missing or
+            not finite (row and column are named), and for fractions that leave either part without rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction={test_fraction}: must lie between 0 and 1")
+    check_count("split_seed", split_seed, least=0)
+    wanted = None if columns is None else list(columns)
+    if wanted is not None and (not wanted or len(set(wanted)) < len(wanted)):
+        raise ValueError(f"columns={wanted}: give at least one name, each of them once")
+    names, values = (_read_npy if path.suffix == ".npy" else _read_csv)(path, wanted)
+    order = np.random.default_rng(split_seed).permutation(len(values))
+    num_test = round(test_fraction * len(values))
+    if not 0 < num_test < len(values):
+        raise ValueError(f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part without rows")
+    test, train = values[order[:num_test]], values[order[num_test:]]
+    mean, spread = train.mean(axis=0), train.std(axis=0)
+    if standardize:
+        if np.any(spread == 0):
+            raise ValueError(f"{path}: column {names[np.argmin(spread)]!r} is constant and cannot be standardised")
+        train, test = (train - mean) / spread, (test - mean) / spread
+        mean, spread = np.zeros_like(mean), np.ones_like(spread)
+    _check_precision(path, names, mean, spread)
+    return Table(
+        train=jnp.asarray(train, dtype=float),
+        test=jnp.asarray(test, dtype=float),
+        mean=jnp.asarray(mean, dtype=float),
+        covariance=jnp.asarray(np.cov(train, rowvar=False, ddof=0).reshape(len(names), -1), dtype=float),
+        path=str(path),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        columns=tuple(names),
+        dependent=_dependent(names, train),
+        standardize=standardize,
+        test_fraction=test_fraction,
+        split_seed=split_seed,
+    )
+
+
+def _read_npy(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarray]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{path}: not an array in NumPy's format ({error})") from None
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(f"{path}: want one array of shape (rows, columns), not empty")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{path}: want numbers, found {array.dtype}")
+    array = array.reshape(len(array), -1).astype(np.float64)
+    names = [str(column) for column in range(array.shape[1])]
+    chosen = _choose(path, names, wanted)
+    values = array[:, [names.index(name) for name in chosen]]
+    for row, column in np.argwhere(~np.isfinite(values))[:1]:
+        raise ValueError(f"{path}: row {row} of column {chosen[column]!r} is {values[row, column]}")
+    return chosen, values
+
+
+def _read_csv(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarray]:
+    names, lines, rows = _split_csv(path)
+    cells = dict(zip(names, zip(*rows, strict=True), strict=True))
+    if wanted is None:
+        wanted = [name for name in names if name and _is_numeric(cells[name])]
+        if not wanted:
+            raise ValueError(f"{path}: none of its columns is numeric")
+    chosen = _choose(path, names, wanted)
+    values = np.empty((len(rows), len(chosen)))
+    for column, name in enumerate(chosen):
+        for row, cell in enumerate(cells[name]):
+            number = _number(cell)
+            if number is None or not math.isfinite(number):
+                found = "is empty" if not cell.strip() else f"holds {cell.strip()!r}"
+                raise ValueError(f"{path}: line {lines[row]}, column {name!r} {found}: want a finite number")
+            values[row, column] = number
+    return chosen, values
+
+
+def _split_csv(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
+    """Column names, the line number of each row, and the rows, all of one length."""
+    lines, rows = [], []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
+            for row in reader:
+                if row:
+                    lines.append(reader.line_num)
+                    rows.append(row)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: not a CSV file ({error})") from None
+    if not rows:
+        raise ValueError(f"{path}: the file is empty")
+    for line, row in zip(lines, rows, strict=True):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"{path}: line {line} has {len(row)} fields, line {lines[0]} has {len(rows[0])}")
+    if all(_number(cell) is not None for cell in rows[0]):
+        return [str(column) for column in range(len(rows[0]))], lines, rows
+    names = [name.strip() for name in rows[0]]
+    names[0] = names[0].removeprefix("#").strip()
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{path}: two columns are named {name!r}")
+    if len(rows) == 1:
+        raise ValueError(f"{path}: there are no rows below the names of the columns")
+    return names, lines[1:], rows[1:]
+
+
+def _choose(path: Path, names: list[str], wanted: list[str] | None) -> list[str]:
+    for name in wanted or ():
+        if name not in names:
+            raise ValueError(f"{path}: no column {name!r}; {nearest(name, names)}")
+    return names if wanted is None else wanted
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    """Whether every cell that is not missing holds a number, and some cell does."""
+    present = [cell for cell in cells if cell.strip().lower() not in _MISSING]
+    return bool(present) and all(_number(cell) is not None for cell in present)
+
+
+def _check_precision(path: Path, names: list[str], mean: np.ndarray, spread: np.ndarray) -> None:
+    for name, centre, width in zip(names, mean, spread, strict=True):
+        if abs(centre) + width > 1e15 or 0 < width < 1e-5 * abs(centre):
+            raise ValueError(
+                f"{path}: column {name!r} varies by {width:.3g} about {centre:.6g}, which float32 cannot follow; "
+                "standardize it"
+            )
+
+
+def _dependent(names: list[str], rows: np.ndarray) -> tuple[str, ...]:
+    """Columns that are constant or, to float32's precision, linear combinations of those before them."""
+    spread = rows.std(axis=0)
+    centred = (rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    unexplained = np.zeros(len(names))
+    triangle = np.abs(np.diagonal(np.linalg.qr(centred, mode="r"))) / math.sqrt(len(rows))
+    unexplained[: len(triangle)] = triangle
+    return tuple(name for name, left in zip(names, unexplained, strict=True) if left < 3e-3)

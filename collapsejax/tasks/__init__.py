@@ -1,0 +1,1 @@
+"""Tasks: families of models. A file each; they know nothing of one another."""

@@ -1,0 +1,160 @@
+"""Multivariate Gaussians: each generation fits a mean and a covariance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..base import Array, PyTree, Source, check_count, check_positive, pytree, static
+from ..datasets import Moments, Rows
+from ..factors import Factor
+from ..rng import wishart_factor
+
+
+class GaussianTruth(NamedTuple):
+    """The true mean (d,) and covariance, as standard deviations (d,) and a factor (d, d) of the correlations.
+
+    `correlations` is None where they are the identity; `real` is what the source fixed for this seed.
+    """
+
+    mean: Array
+    scale: Array
+    correlations: Array | None
+    real: PyTree
+
+
+class GaussianParams(NamedTuple):
+    """A fitted Gaussian: mean (d,) and a factor of the covariance."""
+
+    mean: Array
+    factor: Factor
+
+
+@pytree
+class Gaussian:
+    """Fit N(mean, covariance) to the data, starting from N(0, sigma2 I_d) or from real data.
+
+    Args:
+        dim: features of a row (d). Default 1, or what the source has.
+        sigma2: true variance of each feature, in the squared units of the data.
+        ddof: the covariance divides by (rows - ddof); 0, as published, is the maximum-likelihood fit.
+        source: real data to use instead of N(0, sigma2 I_d); errors are then measured against its own mean and
+            covariance.
+
+    Metrics: `mean_sq_error`, squared distance of the fitted mean from the true one (units of the data squared);
+    `trace_ratio`, trace of the fitted covariance over that of the true one; `logdet_ratio`, difference of their
+    log-determinants (nats), -inf where the fit is singular; `kl`, divergence KL(fitted || true) (nats), +inf where it
+    is singular.
+
+    Literal rows (`rows=True`, or a workflow that needs them) are float32 numbers: a spread that is smaller than some
+    1e-6 of the rows' distance from the origin cannot be told from none, and counts as none. The exact law has no
+    such floor.
+
+    Raises ValueError for a dim below 1, a ddof other than 0 or 1, or a dim that is not the source's.
+    """
+
+    dim: int | None = static(default=None)
+    sigma2: float = 1.0
+    ddof: int = static(default=0)
+    source: Source | None = None
+
+    name: ClassVar[str] = "gaussian"
+
+    def __post_init__(self) -> None:
+        if self.dim is None:
+            object.__setattr__(self, "dim", 1 if self.source is None else self.source.dim)
+        check_count("dim", self.dim)
+        if self.ddof not in (0, 1):
+            raise ValueError(f"ddof={self.ddof}: must be 0 (maximum likelihood) or 1 (unbiased)")
+
+    def check(self, num_samples: int) -> None:
+        if num_samples < 2:
+            raise ValueError(f"num_samples={num_samples}: a covariance needs at least 2")
+        check_positive("sigma2", self.sigma2)
+        if self.source is None:
+            return
+        if self.dim != self.source.dim:
+            raise ValueError(f"dim={self.dim}: the source has {self.source.dim} features; leave dim out")
+        if self.sigma2 != 1.0:
+            raise ValueError(f"sigma2={self.sigma2}: a source has its own variance; leave sigma2 out")
+        if dependent := getattr(self.source, "dependent", ()):
+            names = ", ".join(repr(name) for name in dependent)
+            raise ValueError(f"columns {names}: constant, or fixed by the others; leave at least one of them out")
+        self.source.check(num_samples)
+
+    def init(self, key: Array, num_samples: int) -> tuple[GaussianTruth, None]:
+        del num_samples
+        if self.source is None:
+            scale = jnp.sqrt(jnp.asarray(self.sigma2, dtype=float))
+            return GaussianTruth(jnp.zeros(self.dim), jnp.full(self.dim, scale), None, None), None
+        real = self.source.init(key)
+        mean, covariance = self.source.moments(real)
+        scale = jnp.sqrt(jnp.diagonal(covariance))
+        correlations = jnp.linalg.cholesky(covariance / scale[:, None] / scale[None, :])
+        return GaussianTruth(mean, scale, correlations, real), None
+
+    def sample_real(self, key: Array, truth: GaussianTruth, n: int) -> Array:
+        if self.source is None:
+            return truth.mean[None, :] + truth.scale[None, :] * jax.random.normal(key, (n, self.dim))
+        return self.source.sample(key, truth.real, n)
+
+    @property
+    def sample_real_summary(self) -> Callable[[Array, GaussianTruth, int], Moments] | None:
+        """The exact law of the moments of real data, known for N(0, sigma2 I_d) alone."""
+        return self._sample_true_moments if self.source is None else None
+
+    def _sample_true_moments(self, key: Array, truth: GaussianTruth, n: Array) -> Moments:
+        true_factor = Factor(jnp.eye(self.dim), jnp.log(truth.scale))
+        return self.sample_summary(key, truth, GaussianParams(truth.mean, true_factor), n)
+
+    def summarize(self, truth: GaussianTruth, rows: Rows) -> Moments:
+        del truth
+        return Moments.of(rows)
+
+    def fit(self, key: Array, truth: GaussianTruth, train: Moments, params: None) -> GaussianParams:
+        del key, truth, params
+        return GaussianParams(train.mean, train.factor.shift(-jnp.log(train.weight - self.ddof) / 2))
+
+    def sample(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: int) -> Array:
+        del truth
+        standard = jax.random.normal(key, (n, self.dim))
+        return params.mean[None, :] + jnp.matmul(standard, params.factor.dense().T, precision="highest")
+
+    def sample_summary(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: Array) -> Moments:
+        """Mean N(mean, covariance / n) and scatter F W F', W ~ Wishart(I, n - 1), independent of it; n may be traced.
+
+        Source: the sampling distributions in Anderson (2003), An Introduction to Multivariate Statistical Analysis.
+        """
+        del truth
+        k_mean, k_scatter = jax.random.split(key)
+        size = jnp.asarray(n, dtype=float)
+        step = jnp.matmul(params.factor.dense(), jax.random.normal(k_mean, (self.dim,)), precision="highest")
+        factor = params.factor.times(wishart_factor(k_scatter, self.dim, n - 1))
+        return Moments(size, params.mean + step / jnp.sqrt(size), factor)
+
+    def evaluate(self, truth: GaussianTruth, params: GaussianParams) -> dict[str, Array]:
+        error = params.mean - truth.mean
+        # The factor and the error in units of the truth: L0^-1 F, in which the true covariance is the identity.
+        unit = params.factor.unit / truth.scale[:, None]
+        scaled_error = error / truth.scale
+        if truth.correlations is None:
+            log_pivots = params.factor.log_pivots() - jnp.log(truth.scale)
+        else:
+            both = jnp.concatenate([unit, scaled_error[:, None]], axis=1)
+            solved = jax.scipy.linalg.solve_triangular(truth.correlations, both, lower=True)
+            unit, scaled_error = solved[:, :-1], solved[:, -1]
+            log_pivots = (
+                params.factor.log_pivots() - jnp.log(truth.scale) - jnp.log(jnp.diagonal(truth.correlations))
+            )
+        below = jnp.tril(Factor(unit, params.factor.log_scale).dense(), -1)
+        # KL of Gaussians, with the diagonal's x - 1 - log x taken as expm1(log x) - log x: it cancels near x = 1.
+        divergence = jnp.sum(jnp.expm1(2 * log_pivots) - 2 * log_pivots) + jnp.sum(below**2) + jnp.sum(scaled_error**2)
+        return {
+            "mean_sq_error": jnp.sum(error**2),
+            "trace_ratio": jnp.sum(params.factor.dense() ** 2) / jnp.sum(truth.scale**2),
+            "logdet_ratio": 2 * jnp.sum(log_pivots),
+            "kl": divergence / 2,
+        }

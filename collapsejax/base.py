@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 Array = jax.Array
 PyTree = Any
@@ -42,7 +42,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 def check_positive(name: str, value: Any) -> None:
     """Raise ValueError unless `value` is a finite number above zero."""
-    if not math.isfinite(value) or value <= 0:
+    if not np.isrealobj(value) or np.ndim(value) or not np.isfinite(value) or value <= 0:
         raise ValueError(f"{name}={value}: must be a finite number above 0")
 
 

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import jax
 import numpy as np
@@ -25,11 +25,17 @@ from . import store
 from .base import Source, check_count, nearest
 from .loop import metric_names
 from .results import milestones, summarize
-from .sources import make
+from .sources import Table, make
 from .sweep import sweep
 from .tasks.gaussian import Gaussian
 from .tasks.kde import KDE
 from .workflows import WORKFLOWS, find
+
+
+def _optional(kind: Any, metavar: str) -> Any:
+    """The type of a flag that may be left out, which its help text explains."""
+    return Annotated[kind | None, tyro.conf.arg(metavar=metavar, help_behavior_hint="")]
+
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
@@ -42,9 +48,9 @@ class Simulation:
         num_seeds: independent repetitions (S).
         seed: root of all randomness; seed number s of the sweep is the same in every sweep with this root.
         rows: draw literal rows even where the exact law of their summary is known.
-        out: directory to write the results to, in zarr format; xarray opens it.
-        overwrite: replace what OUT is now.
-        plot: figure to write: .png, .pdf or .svg. An older one is redrawn.
+        out: directory to write the results to, in zarr format; xarray opens it. Default: none are written.
+        overwrite: replace the results that are there now.
+        plot: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: none.
         metric: metrics to tabulate and plot. Default: all.
     """
 
@@ -54,17 +60,21 @@ class Simulation:
     num_seeds: int = 100
     seed: int = 0
     rows: bool = False
-    out: str | None = None
+    out: _optional(str, "DIR") = None
     overwrite: bool = False
-    plot: str | None = None
-    metric: list[str] | None = None
+    plot: _optional(str, "FILE") = None
+    metric: _optional(list[str], "NAME [NAME ...]") = None
 
     def run(self, task: Any) -> None:
         check_count("seed", self.seed, least=0)
+        if self.seed >= 2**32:
+            raise ValueError(f"seed={self.seed}: must be below 2**32")
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
         if self.metric is not None:
             _check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         with contextlib.ExitStack() as stack:
+            if isinstance(task.source, Table):
+                print(task.source)
             figure = stack.enter_context(store.reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
             with store.reserve(self.out, overwrite=self.overwrite) if self.out else contextlib.nullcontext() as out:
@@ -86,10 +96,11 @@ class SourceFlags:
     """The real data.
 
     Args:
-        source: gaussian, blobs, moons, circles, swiss_roll, or table for a file of your own.
+        source: gaussian, blobs, moons, circles, swiss_roll, or table for a file of your own. Default: N(0, sigma2 I)
+            for a Gaussian, moons for a KDE.
         path: table: CSV file with the names of its columns in the first line, or NPY file.
         columns: table: names of the columns to use. Default: all numeric ones.
-        standardize: table: give every column mean 0 and variance 1.
+        standardize: table: give every column mean 0 and variance 1. Default False.
         test_fraction: table: share of the rows held out. Default 0.2.
         split_seed: table: which rows are held out. Default 0.
         noise: moons, circles, swiss_roll: standard deviation of the noise. Default 0.05.
@@ -97,15 +108,15 @@ class SourceFlags:
         shared_centres: blobs: train and held-out rows share their centres; False is the published form. Default True.
     """
 
-    source: str | None = None
-    path: str | None = None
-    columns: list[str] | None = None
-    standardize: bool | None = None
-    test_fraction: float | None = None
-    split_seed: int | None = None
-    noise: float | None = None
-    factor: float | None = None
-    shared_centres: bool | None = None
+    source: _optional(str, "NAME") = None
+    path: _optional(str, "FILE") = None
+    columns: _optional(list[str], "NAME [NAME ...]") = None
+    standardize: _optional(bool, "{True,False}") = None
+    test_fraction: _optional(float, "FLOAT") = None
+    split_seed: _optional(int, "INT") = None
+    noise: _optional(float, "FLOAT") = None
+    factor: _optional(float, "FLOAT") = None
+    shared_centres: _optional(bool, "{True,False}") = None
 
     def make(self, default: str | None = None, **more: Any) -> Source | None:
         """The source that the flags describe; None where they describe none and there is no default."""
@@ -119,13 +130,17 @@ class SourceFlags:
         return make(name, **given)
 
 
-def _flags(task: type, **defaults: Any) -> type:
-    """The fields of a task other than its source, as a dataclass with the task's own documentation."""
+def _flags(task: type, **changed: tuple[Any, Any]) -> type:
+    """The fields of a task other than its source, as a dataclass with the task's own documentation.
+
+    `changed` gives (type, default) of fields whose own cannot come from a command line.
+    """
+    hints = get_type_hints(task)
     fields = []
     for field in dataclasses.fields(task):
         if field.name != "source":
-            default = defaults.get(field.name, field.default)
-            fields.append((field.name, get_type_hints(task)[field.name], dataclasses.field(default=default)))
+            kind, default = changed.get(field.name, (hints[field.name], field.default))
+            fields.append((field.name, kind, dataclasses.field(default=default)))
     return dataclasses.make_dataclass(f"{task.__name__}Flags", fields, namespace={"__doc__": task.__doc__})
 
 
@@ -150,15 +165,15 @@ class GaussianSourceFlags:
         sigma2: their variance. Default 1.
     """
 
-    dim: int | None = None
-    sigma2: float | None = None
+    dim: _optional(int, "INT") = None
+    sigma2: _optional(float, "FLOAT") = None
 
 
 @dataclasses.dataclass(frozen=True)
 class RunKDE:
     """Fit kernel density estimates to what earlier estimates generated."""
 
-    task: _flags(KDE, bandwidth=0.1)
+    task: _flags(KDE, bandwidth=(float | str, 0.1))
     source: SourceFlags
     gaussian: GaussianSourceFlags
     simulation: Simulation
@@ -179,7 +194,7 @@ class Plot:
 
     store: tyro.conf.Positional[str]
     out: str
-    metric: list[str] | None = None
+    metric: _optional(list[str], "NAME [NAME ...]") = None
 
     def run(self) -> None:
         dataset = store.open(self.store)
@@ -223,12 +238,11 @@ def _parse(arguments: Sequence[str] | None) -> Any:
 
 
 def _one_line(box: str) -> str:
-    """What tyro's framed message says in its first sentences, without the frame and the help text it repeats."""
-    lines = [line.strip(" │") for line in box.splitlines() if line.startswith("│")]
-    paragraphs = " ".join(line or "─" for line in lines)
-    said, *rest = [part.strip() for part in re.split("─+", paragraphs) if part.strip()]
-    hint = next((part for part in rest if part.startswith(("Perhaps", "Available"))), "see --help")
-    return f"{said.rstrip('.')}; {hint}"
+    """What tyro's framed message says first, and its suggestion, without the frame and the help text it repeats."""
+    framed = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
+    parts = [" ".join(part.split()) for part in re.split("─+", "\n".join(framed).replace("\n\n", "\n─\n"))]
+    hints = [part for part in parts[1:] if part.startswith(("Perhaps you meant", "Available subcommands"))]
+    return "; ".join([parts[0].rstrip(".:"), *hints[:1]]) + "; see --help"
 
 
 def _fail(message: str) -> NoReturn:
@@ -241,7 +255,8 @@ def _progress(num_seeds: int) -> Iterator[Callable[[str, int], None]]:
     """Report seeds done to stderr: a bar a workflow in a terminal, else a line at each end."""
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
-        yield lambda workflow, done: print(f"{workflow}: {done} of {num_seeds} seeds", file=sys.stderr, flush=True)
+        last = {0: "compiling", num_seeds: f"{num_seeds} seeds done"}
+        yield lambda workflow, done: done in last and console.print(f"{workflow}: {last[done]}", highlight=False)
         return
     with rich.progress.Progress(
         "{task.description}",
@@ -270,7 +285,7 @@ def _print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
     for name in metrics or dataset.data_vars:
         statistics = summarize(dataset[name]).isel(generation=shown)
         table = rich.table.Table(title=f"{name}: {dataset[name].attrs['long_name']}", title_justify="left", box=SIMPLE)
-        table.add_column("model-fitting\niteration", justify="right")
+        table.add_column("\niteration", justify="right", no_wrap=True)
         for workflow in dataset.workflow.values:
             for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
                 table.add_column(heading, justify="right", no_wrap=True)
@@ -278,7 +293,7 @@ def _print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
             cells = []
             for workflow in dataset.workflow.values:
                 mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
-                mark = f" [{infinite:.0f} inf]" if 0 < infinite < dataset.sizes["seed"] else ""
+                mark = f" ({infinite:.0f} inf)" if 0 < infinite < dataset.sizes["seed"] else ""
                 cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
             table.add_row(str(generation + 1), *cells)
         console.print(table)
@@ -299,4 +314,4 @@ def _print_times(dataset: xr.Dataset) -> None:
 def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str) -> None:
     from . import plots  # matplotlib takes its time, and only some commands draw
 
-    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:], dpi=200)
+    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:], dpi=300)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from .base import Array, pytree
 
 # A pivot is taken for zero below this many roundings of the data it was computed from.
-_PIVOT_ROUNDINGS = 16
+_PIVOT_ROUNDINGS = 8
 
 
 @pytree
@@ -76,9 +76,12 @@ def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
     scale = jnp.where(largest > 0, largest, 1.0)
     lower = _triangle(centred / scale)
     degrees = jnp.sum(weights > 0) - 1 - jnp.arange(rows.shape[1])
-    judged = jnp.where(degrees >= 2, _rounding(weighted / scale), 0.0)
-    lower = _drop_pivots(lower, (degrees <= 0) | (jnp.abs(jnp.diagonal(lower)) <= judged))
-    return _from_columns(lower, jnp.broadcast_to(jnp.log(scale), mean.shape))
+    pivots = jnp.abs(jnp.diagonal(lower))
+    # The first pivot that is noise spoils the estimates behind it, which are made again without it.
+    doubtful = (degrees >= 2) & (pivots <= _noise(lower, weighted / scale, pivots > 0))
+    noise = _noise(lower, weighted / scale, jnp.cumsum(doubtful | (pivots == 0)) == 0)
+    absent = (degrees <= 0) | ((degrees >= 2) & (pivots <= noise))
+    return _from_columns(_drop(lower, absent, noise), jnp.broadcast_to(jnp.log(scale), mean.shape))
 
 
 def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
@@ -90,12 +93,13 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
     scale = jnp.maximum(scale, jnp.log(jnp.max(jnp.abs(vector))))
     scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
-    stacked = jnp.concatenate([a.shift(-scale).dense(), b.shift(-scale).dense(), vector[:, None] * jnp.exp(-scale)], 1)
-    lower = _triangle(stacked.T)
-    unsupported = (jnp.diagonal(a.unit) == 0) & (jnp.diagonal(b.unit) == 0)
-    pivots = jnp.abs(jnp.diagonal(lower))
-    lower = _drop_pivots(lower, unsupported & (pivots <= _rounding(stacked.T)))
-    return _from_columns(lower, jnp.broadcast_to(scale, vector.shape))
+    parts = [a.shift(-scale).dense().T, b.shift(-scale).dense().T, vector[None, :] * jnp.exp(-scale)]
+    stacked = jnp.concatenate(parts)
+    lower = _triangle(stacked)
+    supported = (jnp.diagonal(a.unit) != 0) | (jnp.diagonal(b.unit) != 0)
+    noise = _noise(lower, stacked, supported)
+    absent = ~supported & (jnp.abs(jnp.diagonal(lower)) <= noise)
+    return _from_columns(_drop(lower, absent, noise), jnp.broadcast_to(scale, vector.shape))
 
 
 def _triangle(rows: Array) -> Array:
@@ -107,11 +111,24 @@ def _triangle(rows: Array) -> Array:
     return jnp.pad(upper, ((0, max(0, dim - count)), (0, 0))).T
 
 
-def _rounding(rows: Array) -> Array:
-    """What rounding alone can leave of each coordinate's pivot, (d,)."""
-    return _PIVOT_ROUNDINGS * jnp.finfo(rows.dtype).eps * jnp.sqrt(jnp.sum(rows**2, axis=0))
+def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
+    """What the rounding of `rows` (C, d) alone can leave of each coordinate where others explain it, (d,).
+
+    With c_k the coefficients of the `explaining` coordinates (d,) before it, what is left of coordinate j is
+    x_j - sum_k c_k x_k, and so carries the rounding of x_j and of every x_k times c_k.
+    """
+    identity = jnp.eye(rows.shape[1])
+    pivots = jnp.where(explaining, jnp.diagonal(lower), 1.0)
+    unit = jnp.where(explaining[None, :], lower / pivots[None, :], identity)
+    coefficients = jax.scipy.linalg.solve_triangular(unit, identity, lower=True, unit_diagonal=True)
+    rounding = jnp.finfo(rows.dtype).eps * jnp.sqrt(jnp.sum(rows**2, axis=0))
+    return _PIVOT_ROUNDINGS * jnp.sqrt(jnp.sum((coefficients * rounding[None, :]) ** 2, axis=1))
 
 
-def _drop_pivots(lower: Array, drop: Array) -> Array:
-    """Only the diagonal entry goes: the column below it may still carry variance of later coordinates."""
-    return jnp.where(jnp.diag(drop), 0.0, lower)
+def _drop(lower: Array, absent: Array, noise: Array) -> Array:
+    """Without the absent pivots, and without what is noise below them: else it would build up, generation by generation.
+
+    What stands out of the noise stays; it is variance of later coordinates.
+    """
+    column = absent[None, :] & (jnp.abs(lower) <= noise[:, None])
+    return jnp.where(column | jnp.diag(absent), 0.0, lower)

@@ -16,20 +16,24 @@ from .results import summarize
 from .workflows import WORKFLOWS
 
 _STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "ytick.minor.size": 1,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    "lines.linewidth": 1.4,
+    "lines.linewidth": 1.1,
     "mathtext.default": "regular",
     "pdf.fonttype": 42,  # text stays text in a PDF
 }
 _DECADES_FOR_LOG = 1.5
+_COLUMN_WIDTH = 3.4  # inches, of a two-column page
 
 
 def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
@@ -40,8 +44,9 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
             gives one line each.
         metrics: names of variables. Default: all that are finite somewhere.
 
-    The mean and its band (1.96 standard errors) are those of the seeds whose value is finite. The axis is logarithmic
-    where positive means span more than a decade and a half.
+    The mean and its band are those of the seeds whose value is finite: 1.96 standard errors of the mean, or on a
+    logarithmic axis of its logarithm. The axis is logarithmic where positive means span more than a decade and a half.
+    Three workflows fill a column of a two-column page.
 
     Raises ValueError for a metric that is not there, naming the nearest.
     """
@@ -53,13 +58,13 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]
     workflows = known + [name for name in dataset.workflow.values if name not in known]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(3.4, 1.1 + 1.75 * len(workflows)), 0.7 + 1.6 * len(metrics)), layout="constrained")
+        figure = Figure(figsize=(max(1, len(workflows) / 3) * _COLUMN_WIDTH, 0.5 + 1.1 * len(metrics)), layout="constrained")
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
             _draw_metric(row, dataset[metric], workflows)
         for axis, workflow in zip(axes[0], workflows, strict=True):
-            axis.set_title(workflow)
-        figure.supxlabel(dataset.iteration.attrs.get("long_name", "iteration"), fontsize=8)
+            axis.set_title(str(workflow).replace("-", "-\n", 1))
+        figure.supxlabel(dataset.iteration.attrs.get("long_name", "iteration"), fontsize=7)
         if "num_samples" in dataset.dims:
             axes[0, -1].legend(title="samples per generation", frameon=False)
     return figure
@@ -72,6 +77,8 @@ def _draw_metric(row: Sequence[Axes], variable: xr.DataArray, workflows: Sequenc
     positive = finite[finite > 0]
     if len(positive) and (finite >= 0).all() and np.log10(positive.max() / positive.min()) > _DECADES_FOR_LOG:
         row[0].set_yscale("log")
+    if not len(finite):
+        row[0].set_yticks([])
     sizes = np.atleast_1d(variable.num_samples.values)
     colours = matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, len(sizes)) if len(sizes) > 1 else [0.3])
     for axis, workflow in zip(row, workflows, strict=True):
@@ -91,17 +98,17 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
         axis.text(0.5, 0.5, f"{sign}infinite\nthroughout", transform=axis.transAxes, ha="center", va="center")
         return
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
-    mean = np.where(shown, mean, np.nan)
+    mean, band = np.where(shown, mean, np.nan), 1.96 * np.nan_to_num(se)
     axis.plot(line.iteration, mean, color=colour, label=label)
-    band = 1.96 * np.nan_to_num(se)
-    low = mean - band
     if axis.get_yscale() == "log":
-        low = np.maximum(low, np.nanmin(mean) / 10)
-    axis.fill_between(line.iteration, low, mean + band, color=colour, alpha=0.25, linewidth=0)
+        low, high = mean * np.exp(-band / mean), mean * np.exp(band / mean)
+    else:
+        low, high = mean - band, mean + band
+    axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
 
 
 def _label(variable: xr.DataArray) -> str:
     """Long name and units, broken to fit beside a panel."""
     units = variable.attrs.get("units", "")
     name = variable.attrs.get("long_name", str(variable.name))
-    return textwrap.fill(f"{name} ({units})" if units not in ("", "1") else name, 26)
+    return textwrap.fill(f"{name} ({units})" if units not in ("", "1") else name, 22)

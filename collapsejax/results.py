@@ -11,11 +11,11 @@ import xarray as xr
 
 # Metric: (long name, units).
 METRICS = {
+    "trace_ratio": ("tr(fitted cov.) / tr(true cov.)", "1"),
     "mean_sq_error": ("Squared error of the fitted mean", "data units squared"),
-    "trace_ratio": ("Trace of the fitted covariance / true trace", "1"),
-    "logdet_ratio": ("Log-determinant of the fitted covariance - true one", "nats"),
+    "logdet_ratio": ("log(det fitted / det true cov.)", "nats"),
     "kl": ("KL(fitted || true)", "nats"),
-    "test_nll": ("Negative log-likelihood of held-out real data", "nats a row"),
+    "test_nll": ("Negative log-likelihood of held-out rows", "nats per row"),
 }
 
 STATISTICS = ("mean", "se", "median", "num_infinite")
@@ -34,14 +34,16 @@ def to_dataset(
     Warns where a metric is NaN, saying where first: no built-in task gives one.
     """
     workflows = list(metrics)
+    names = metrics[workflows[0]]
     variables = {
         name: (("workflow", "seed", "generation"), np.stack([metrics[workflow][name] for workflow in workflows]))
-        for name in metrics[workflows[0]]
+        for name in sorted(names, key=lambda name: list(METRICS).index(name) if name in METRICS else len(METRICS))
     }
     dataset = xr.Dataset(variables, attrs=dict(attributes))
     num_generations = dataset.sizes["generation"]
     dataset = dataset.assign_coords(
-        workflow=("workflow", workflows, {"long_name": "Which data each model is fitted to"}),
+        # A dtype that zarr stores as it is, unlike NumPy's fixed-length strings.
+        workflow=("workflow", np.array(workflows, dtype=np.dtypes.StringDType()), {"long_name": "Which data each model is fitted to"}),
         seed=("seed", np.arange(dataset.sizes["seed"]), {"long_name": "Seed"}),
         generation=("generation", np.arange(num_generations), {"long_name": "Generation, 0 = fitted to real data"}),
         iteration=("generation", np.arange(1, num_generations + 1), {"long_name": "Model-fitting iteration"}),

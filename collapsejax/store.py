@@ -50,7 +50,7 @@ def _git_commit() -> str:
 def _staged(path: Path) -> Iterator[Path]:
     """A scratch path that gets the name `path` when the block ends, or vanishes if it fails."""
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as error:
@@ -83,7 +83,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     path = Path(path)
     if path.exists():
         if not overwrite:
-            raise ValueError(f"{path}: is there already; choose another name, or --overwrite")
+            raise ValueError(f"{path}: is there already; choose another name, or overwrite it (--overwrite)")
         if not (path / "zarr.json").is_file():
             raise ValueError(f"{path}: is no store of results, so it is not overwritten; choose another name")
     with _staged(path) as scratch:
@@ -126,8 +126,8 @@ def open(path: str | Path) -> xr.Dataset:
         ValueError: what is there is no such store.
     """
     if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: there is no such store")
+        raise FileNotFoundError(f"{path}: there is no such store; check the path")
     try:
         return xr.open_dataset(path, engine="zarr", consolidated=False)
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not a store of results ({error})") from None
+        raise ValueError(f"{path}: not a store of results, as `collapsejax run --out` writes them ({error})") from None

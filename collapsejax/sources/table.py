@@ -40,6 +40,10 @@ class Table:
 
     name: ClassVar[str] = "table"
 
+    def __str__(self) -> str:
+        columns = ", ".join(self.columns)
+        return f"{self.path}: {self.train.shape[0]} rows to fit to, {self.num_held_out} held out; columns {columns}"
+
     @property
     def dim(self) -> int:
         return len(self.columns)
@@ -100,7 +104,7 @@ def table(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
+        raise FileNotFoundError(f"{path}: there is no such file; check the path")
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction}: must lie between 0 and 1")
     check_count("split_seed", split_seed, least=0)
@@ -111,7 +115,7 @@ def table(
     order = np.random.default_rng(split_seed).permutation(len(values))
     num_test = round(test_fraction * len(values))
     if not 0 < num_test < len(values):
-        raise ValueError(f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part without rows")
+        raise ValueError(f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part empty; change it or add rows")
     test, train = values[order[:num_test]], values[order[num_test:]]
     mean, spread = train.mean(axis=0), train.std(axis=0)
     if standardize:
@@ -149,7 +153,7 @@ def _read_npy(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarr
     chosen = _choose(path, names, wanted)
     values = array[:, [names.index(name) for name in chosen]]
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
-        raise ValueError(f"{path}: row {row} of column {chosen[column]!r} is {values[row, column]}")
+        raise ValueError(f"{path}: row {row} of column {chosen[column]!r} is {values[row, column]}; put a finite number there")
     return chosen, values
 
 
@@ -159,7 +163,7 @@ def _read_csv(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarr
     if wanted is None:
         wanted = [name for name in names if name and _is_numeric(cells[name])]
         if not wanted:
-            raise ValueError(f"{path}: none of its columns is numeric")
+            raise ValueError(f"{path}: none of its columns is numeric; it needs one whose cells are all numbers")
     chosen = _choose(path, names, wanted)
     values = np.empty((len(rows), len(chosen)))
     for column, name in enumerate(chosen):
@@ -167,7 +171,7 @@ def _read_csv(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarr
             number = _number(cell)
             if number is None or not math.isfinite(number):
                 found = "is empty" if not cell.strip() else f"holds {cell.strip()!r}"
-                raise ValueError(f"{path}: line {lines[row]}, column {name!r} {found}: want a finite number")
+                raise ValueError(f"{path}: line {lines[row]}, column {name!r} {found}; put a finite number there")
             values[row, column] = number
     return chosen, values
 
@@ -187,19 +191,19 @@ def _split_csv(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: not a CSV file ({error})") from None
     if not rows:
-        raise ValueError(f"{path}: the file is empty")
+        raise ValueError(f"{path}: the file is empty; it needs a line of column names and rows below")
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(rows[0]):
-            raise ValueError(f"{path}: line {line} has {len(row)} fields, line {lines[0]} has {len(rows[0])}")
+            raise ValueError(f"{path}: line {line} has {len(row)} fields and line {lines[0]} has {len(rows[0])}; make them equal")
     if all(_number(cell) is not None for cell in rows[0]):
         return [str(column) for column in range(len(rows[0]))], lines, rows
     names = [name.strip() for name in rows[0]]
     names[0] = names[0].removeprefix("#").strip()
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"{path}: two columns are named {name!r}")
+            raise ValueError(f"{path}: two columns are named {name!r}; rename one")
     if len(rows) == 1:
-        raise ValueError(f"{path}: there are no rows below the names of the columns")
+        raise ValueError(f"{path}: the file has column names and no rows below them; add rows")
     return names, lines[1:], rows[1:]
 
 

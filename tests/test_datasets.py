@@ -1,0 +1,105 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from checks import GATE
+
+from collapsejax.datasets import KernelSums, Moments, Rows
+
+
+def rows_of(key, n, offset=0.0):
+    return Rows.of(offset + jax.random.normal(key, (n, 3)))
+
+
+def moments_of(key, n, offset=0.0):
+    return Moments.of(rows_of(key, n, offset))
+
+
+def sums_of(key, n, offset=0.0):
+    rows = rows_of(key, n, offset)
+    return KernelSums(rows, jnp.log(jnp.sum(rows.values[:, :1] ** 2, axis=0)))
+
+
+def content(dataset):
+    """What a dataset says, whatever its room: filled rows with weights, or moments, or sums."""
+    if isinstance(dataset, Rows):
+        filled = np.asarray(dataset.weights) > 0
+        return np.column_stack([np.asarray(dataset.values)[filled], np.asarray(dataset.weights)[filled]])
+    if isinstance(dataset, KernelSums):
+        return np.concatenate([content(dataset.rows).ravel(), np.asarray(dataset.log_sums)])
+    dense = np.asarray(dataset.factor.dense(), np.float64)
+    return np.concatenate([[dataset.weight], dataset.mean, (dense @ dense.T).ravel()])
+
+
+def same(a, b):
+    np.testing.assert_allclose(content(a), content(b), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("make", [rows_of, moments_of, sums_of])
+class TestAlgebra:
+    def test_empty_is_neutral(self, make, key):
+        data = make(key, 5)
+        same(data.empty(9).append(data), data)
+        same(data.empty(2).join(data), data)
+        same(data.join(data.empty(2)), data)
+
+    def test_append_is_join(self, make, key):
+        a, b = make(key, 5), make(jax.random.key(1), 4, 2.0)
+        same(a.empty(9).append(a).append(b), a.join(b))
+
+    def test_join_is_associative(self, make, key):
+        a, b, c = make(key, 5), make(jax.random.key(1), 4, 2.0), make(jax.random.key(2), 6, -7.0)
+        same(a.join(b).join(c), a.join(b.join(c)))
+
+    def test_clear_forgets(self, make, key):
+        a, b = make(key, 5), make(jax.random.key(1), 4)
+        same(a.clear().append(b), b)
+
+    def test_scale_distributes(self, make, key):
+        a, b = make(key, 5), make(jax.random.key(1), 4)
+        same(a.join(b).scale(0.25), a.scale(0.25).join(b.scale(0.25)))
+        same(a.scale(0.5).scale(2.0), a)
+
+
+def test_moments_are_those_of_the_rows(key):
+    parts = [rows_of(jax.random.key(seed), n, offset) for seed, n, offset in ((0, 5, 0.0), (1, 2, 9.0), (2, 30, -4.0))]
+    merged = Moments.of(parts[0]).append(Moments.of(parts[1])).append(Moments.of(parts[2]))
+    values = np.concatenate([np.asarray(part.values, np.float64) for part in parts])
+    centred = values - values.mean(axis=0)
+    exact = np.concatenate([[37], values.mean(axis=0), (centred.T @ centred).ravel()])
+    np.testing.assert_allclose(content(merged), exact, rtol=1e-5, atol=1e-4)
+    same(merged, Moments.of(parts[0].join(parts[1]).join(parts[2])))
+
+
+def test_moments_far_from_the_origin(key):
+    """A raw second moment would lose a standard deviation of 1e-3 beside a mean of 3 in float32."""
+    rows = Rows.of(3.0 + 1e-3 * jax.random.normal(key, (400, 1)))
+    merged = Moments.of(rows).append(Moments.of(rows))
+    exact = np.asarray(rows.values, np.float64).var()
+    assert float(jnp.exp(2 * merged.factor.log_scale[0])) / 800 == pytest.approx(exact, rel=1e-3)
+
+
+def test_append_refuses_more_rows_than_there_is_room(key):
+    with pytest.raises(ValueError, match="7 rows do not fit into a buffer of 5"):
+        rows_of(key, 5).append(rows_of(key, 7))
+
+
+def test_draw_takes_filled_rows_only_and_once(key):
+    rows = rows_of(key, 10).empty(50).append(rows_of(key, 10))
+    drawn = rows.draw(jax.random.key(1), 6)
+    assert len(np.unique(np.asarray(drawn.values), axis=0)) == 6
+    assert (np.asarray(drawn.weights) == 1).all()
+    same(rows.draw(jax.random.key(1), 10), rows)
+
+
+def test_resample_follows_the_weights(key):
+    weights = jnp.array([0.0, 1.0, 0.0, 3.0, 6.0, 0.0])
+    rows = Rows(jnp.arange(6.0)[:, None], weights, jnp.int32(6))
+    sample = np.asarray(rows.resample(key, 100_000))[:, 0]
+    counts = np.bincount(sample.astype(int), minlength=6)
+    share = np.asarray(weights) / 10
+    assert (counts[share == 0] == 0).all()
+    z = (counts - 1e5 * share)[share > 0] / np.sqrt(1e5 * share * (1 - share))[share > 0]
+    assert np.abs(z).max() < GATE
+    uniform = 1e5 / 6  # a sampler that ignored the weights
+    assert np.abs(counts[share > 0] - uniform).max() / np.sqrt(uniform) > GATE

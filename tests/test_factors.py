@@ -1,0 +1,92 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from collapsejax.factors import Factor, scatter_factor, sum_factor, zero_factor
+from collapsejax.rng import wishart_factor
+
+
+def covariance(factor):
+    dense = np.asarray(factor.unit, np.float64) * np.exp(np.asarray(factor.log_scale, np.float64))
+    return dense @ dense.T
+
+
+def start(key, dim, degrees):
+    return Factor(jnp.eye(dim), jnp.zeros(dim)).times(wishart_factor(key, dim, degrees))
+
+
+def test_scatter_factor_is_the_scatter(key):
+    rows = 1000.0 + jax.random.normal(key, (50, 4)) * jnp.array([1e-1, 1.0, 10.0, 100.0])[None, :]
+    weights = jnp.where(jnp.arange(50) < 40, 2.0, 0.0)
+    mean = jnp.mean(rows[:40], axis=0)
+    exact = np.asarray(rows[:40], np.float64)
+    exact = 2 * (exact - exact.mean(axis=0)).T @ (exact - exact.mean(axis=0))
+    np.testing.assert_allclose(covariance(scatter_factor(rows, weights, mean)), exact, rtol=2e-2, atol=1e-3)
+    scale = np.sqrt(np.diagonal(exact))
+    np.testing.assert_allclose(np.diagonal(covariance(scatter_factor(rows, weights, mean))), scale**2, rtol=5e-3)
+
+
+def test_times_multiplies(key):
+    factor = start(key, 5, 7)
+    lower = wishart_factor(jax.random.key(1), 5, 6)
+    product = np.asarray(factor.dense(), np.float64) @ np.asarray(lower, np.float64)
+    np.testing.assert_allclose(covariance(factor.times(lower)), product @ product.T, rtol=1e-4, atol=1e-4)
+
+
+def test_products_never_leave_range(key):
+    """The log pivots of 3000 factors add up, to float32's rounding, however small the matrix has become."""
+    lowers = jax.vmap(lambda key: wishart_factor(key, 4, 9) / 3)(jax.random.split(key, 3000))
+    factor, _ = jax.lax.scan(lambda f, a: (f.times(a), None), Factor(jnp.eye(4), jnp.zeros(4)), lowers)
+    exact = np.log(np.asarray(jnp.diagonal(lowers, axis1=1, axis2=2), np.float64)).sum(axis=0)
+    assert exact.min() < -600  # far below float32's smallest number, e^-87
+    np.testing.assert_allclose(factor.log_pivots(), exact, rtol=1e-4)
+    assert np.isfinite(np.asarray(factor.unit)).all()
+
+
+def test_sum_adds(key):
+    a, b, vector = start(key, 4, 6), start(jax.random.key(2), 4, 6).shift(2.0), jnp.arange(4.0)
+    exact = covariance(a) + covariance(b) + np.outer(vector, vector)
+    np.testing.assert_allclose(covariance(sum_factor(a, b, vector)), exact, rtol=1e-5, atol=1e-4)
+    zero = zero_factor(vector)
+    np.testing.assert_allclose(covariance(sum_factor(a, zero, 0 * vector)), covariance(a), rtol=1e-5, atol=1e-5)
+    assert np.isneginf(sum_factor(zero, zero, 0 * vector).log_scale).all()
+
+
+@pytest.mark.parametrize("rank", [1, 4, 6])
+def test_sums_within_a_subspace_stay_singular(key, rank):
+    """Batches drawn from the pool's own Gaussian add no direction: pivots beyond the rank stay exactly zero."""
+
+    def accumulated(key):
+        def step(pool, key):
+            k_batch, k_mean = jax.random.split(key)
+            batch = pool.shift(-1.0).times(wishart_factor(k_batch, 7, rank))
+            return sum_factor(pool, batch, pool.dense() @ jax.random.normal(k_mean, (7,)) / 5), None
+
+        k_start, k_steps = jax.random.split(key)
+        return jax.lax.scan(step, start(k_start, 7, rank), jax.random.split(k_steps, 50))[0].log_pivots()
+
+    pivots = np.asarray(jax.jit(jax.vmap(accumulated))(jax.random.split(key, 300)))
+    assert np.isneginf(pivots[:, rank:]).all()
+    assert np.isfinite(pivots[:, :rank]).all()
+
+
+def test_sum_with_new_directions_becomes_regular(key):
+    old, fresh = start(key, 5, 3), start(jax.random.key(3), 5, 9)
+    assert np.isneginf(old.log_pivots()).any()
+    assert np.isfinite(sum_factor(old, fresh, jnp.zeros(5)).log_pivots()).all()
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 40])
+def test_rows_have_the_rank_that_their_number_allows(key, count):
+    rows = jax.random.normal(key, (300, count, 5))
+    factors = jax.vmap(lambda rows: scatter_factor(rows, jnp.ones(count), jnp.mean(rows, axis=0)))(rows)
+    pivots = np.asarray(jax.vmap(Factor.log_pivots)(factors))
+    assert np.isneginf(pivots[:, count - 1 :]).all()
+    assert np.isfinite(pivots[:, : count - 1]).all()
+
+
+def test_equal_rows_have_no_scatter():
+    rows = jnp.full((10, 3), 0.1)
+    factor = scatter_factor(rows, jnp.ones(10), jnp.full(3, 0.1) * (1 + 2e-7))
+    assert np.isneginf(factor.log_pivots()).all()

@@ -1,0 +1,55 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import collapsejax
+
+PACKAGE = Path(collapsejax.__file__).parent
+
+LEVELS = [
+    {"base"},
+    {"factors", "rng"},
+    {"datasets", "sources"},
+    {"workflows", "tasks"},
+    {"loop"},
+    {"results", "store"},
+    {"sweep", "plots"},
+    {"cli"},
+    {"__main__", "__init__"},
+]
+
+
+def level(part):
+    return next(height for height, parts in enumerate(LEVELS) if part in parts)
+
+
+def imports_of(path):
+    """(part of the package, file) that `path` imports, folders counting as one part."""
+    package = path.relative_to(PACKAGE).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ((*base, *name.split(".")) for name in names)
+
+
+def test_files_import_lower_layers_only():
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        for imported in imports_of(path):
+            if imported[0] == parts[0]:
+                assert parts[-1] == "__init__", f"{path} imports {imported} from its own layer"
+            else:
+                assert level(imported[0]) < level(parts[0]), f"{path} imports {imported}"
+
+
+def test_layering_check_sees_imports():
+    assert ("loop",) in set(imports_of(PACKAGE / "sweep.py"))
+    assert ("base",) in set(imports_of(PACKAGE / "tasks" / "kde.py"))
+
+
+def test_import_stays_light():
+    code = "import sys, collapsejax; print([m for m in ('flax', 'matplotlib', 'xarray', 'rich') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

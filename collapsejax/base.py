@@ -42,7 +42,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 def check_positive(name: str, value: Any) -> None:
     """Raise ValueError unless `value` is a finite number above zero."""
-    if not np.isrealobj(value) or np.ndim(value) or not np.isfinite(value) or value <= 0:
+    if not np.isfinite(value) or value <= 0:
         raise ValueError(f"{name}={value}: must be a finite number above 0")
 
 
@@ -90,8 +90,8 @@ class Source(Protocol):
     def sample(self, key: Array, real: PyTree, n: int) -> Array:
         """n rows to fit to, (n, d)."""
 
-    def sample_test(self, key: Array, real: PyTree, m: int) -> Array:
-        """m held-out rows, (m, d)."""
+    def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
+        """n held-out rows, (n, d)."""
 
     def moments(self, real: PyTree) -> tuple[Array, Array]:
         """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""

@@ -199,6 +199,8 @@ def _prepare(
     size_is_traced = not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
     task, workflow = jax.tree.map(_as_array, (task, workflow))
     traced_size = jnp.int32(num_samples) if size_is_traced else None
+    # Axes that are Explicit, make_mesh's default, would make every array inside carry its sharding in its type.
+    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
     static = dict(static_size=None if size_is_traced else num_samples, num_generations=num_generations)
     return (keys, task, workflow, traced_size), dict(**static, rows=rows, record=record, mesh=mesh)
 

@@ -84,8 +84,8 @@ class Blobs:
     def sample(self, key: Array, real: tuple[Array, Array], n: int) -> Array:
         return _blobs(key, real[0], n)
 
-    def sample_test(self, key: Array, real: tuple[Array, Array], m: int) -> Array:
-        return _blobs(key, real[1], m)
+    def sample_test(self, key: Array, real: tuple[Array, Array], n: int) -> Array:
+        return _blobs(key, real[1], n)
 
     def moments(self, real: tuple[Array, Array]) -> tuple[Array, Array]:
         mean = jnp.mean(real[0], axis=0)

@@ -69,10 +69,10 @@ class Table:
         del real
         return self.train[subset(key, self.train.shape[0], n)]
 
-    def sample_test(self, key: Array, real: tuple[()], m: int) -> Array:
-        """m different held-out rows."""
+    def sample_test(self, key: Array, real: tuple[()], n: int) -> Array:
+        """n different held-out rows."""
         del real
-        return self.test[subset(key, self.num_held_out, m)]
+        return self.test[subset(key, self.num_held_out, n)]
 
     def moments(self, real: tuple[()]) -> tuple[Array, Array]:
         del real

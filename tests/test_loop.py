@@ -1,0 +1,257 @@
+import subprocess
+import sys
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import collapsejax as cj
+from collapsejax import loop
+from collapsejax.base import pytree, static
+from collapsejax.loop import metric_names, state_bytes
+
+
+@pytree
+class Coin:
+    """A user's own task: no base class, no registration, none of the optional methods; warm-started."""
+
+    sides: int = static(default=2)
+
+    def init(self, key, num_samples):
+        return jnp.float32(0.3), jnp.float32(0.5)
+
+    def sample_real(self, key, truth, n):
+        return {"heads": jax.random.bernoulli(key, truth, (n,))}
+
+    def summarize(self, truth, rows):
+        return rows
+
+    def fit(self, key, truth, train, params):
+        heads = jnp.sum(train.weights * train.values["heads"]) / jnp.sum(train.weights)
+        return 0.9 * heads + 0.1 * params
+
+    def sample(self, key, truth, params, n):
+        return {"heads": jax.random.bernoulli(key, params, (n,))}
+
+    def evaluate(self, truth, params):
+        return {"error": jnp.abs(params - truth)}
+
+
+class LastTwo(NamedTuple):
+    before: object
+    latest: object
+
+
+@pytree
+class Window:
+    """A user's own workflow: the last two batches."""
+
+    name = "window"
+    needs_rows = False
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples
+
+    def init(self, pool, real):
+        return LastTwo(real, real)
+
+    def update(self, key, state, synthetic, draw_real):
+        return LastTwo(state.latest, synthetic)
+
+    def select(self, key, state):
+        return state.before.join(state.latest)
+
+
+@pytree
+class Fresh:
+    """A user's own workflow: each batch with some fresh real rows, in a buffer that is cleared."""
+
+    num_fresh: int = static(default=3)
+    name = "fresh"
+    needs_rows = False
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples + self.num_fresh
+
+    def init(self, pool, real):
+        return pool.append(real)
+
+    def update(self, key, state, synthetic, draw_real):
+        return state.clear().append(synthetic).append(draw_real(key, self.num_fresh))
+
+    def select(self, key, state):
+        return state
+
+
+@pytest.mark.parametrize(
+    "workflow", [cj.Replace(), cj.Accumulate(), cj.AccumulateSubsample(), Window(), Fresh()], ids=lambda w: w.name
+)
+def test_tasks_and_workflows_of_ones_own(key, workflow):
+    keys = cj.seed_keys(key, 4)
+    tasks = [Coin()]
+    if workflow.name in ("window", "fresh"):
+        tasks += [cj.Gaussian(2), cj.KDE(cj.sources.moons(), 0.3, num_test=5)]
+    for task in tasks:
+        result = cj.run_seeds(keys, task, workflow, num_samples=8, num_generations=4)
+        assert all(np.isfinite(values).all() for values in result.metrics.values())
+        assert result.recorded is None
+
+
+def test_fresh_data_without_fresh_data_is_replace(key):
+    keys, size = cj.seed_keys(key, 4), dict(num_samples=8, num_generations=4, rows=True)
+    replaced = cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), **size).metrics
+    for name, values in cj.run_seeds(keys, cj.Gaussian(2), Fresh(0), **size).metrics.items():
+        np.testing.assert_allclose(values, replaced[name], rtol=1e-4, atol=1e-5)
+
+
+def test_run_is_one_seed_of_run_seeds(key):
+    keys = cj.seed_keys(key, 3)
+    task, size = cj.Gaussian(2), dict(num_samples=6, num_generations=4)
+    one = jax.jit(lambda key: cj.run(key, task, cj.Accumulate(), **size))(keys[1])
+    many = cj.run_seeds(keys, task, cj.Accumulate(), **size)
+    for name, values in one.metrics.items():
+        assert values.shape == (4,)
+        np.testing.assert_allclose(values, many.metrics[name][1], rtol=1e-5, atol=1e-6)
+
+
+def test_seed_keys_do_not_depend_on_their_number(key):
+    np.testing.assert_array_equal(
+        jax.random.key_data(cj.seed_keys(key, 100)[37]), jax.random.key_data(cj.seed_keys(key, 38)[37])
+    )
+
+
+def test_run_maps_over_a_field(key):
+    """The fields that are floats are traced: a whole axis of them is one vmap."""
+    size = dict(num_samples=6, num_generations=4)
+    curves = jax.vmap(lambda sigma2: cj.run(key, cj.Gaussian(2, sigma2=sigma2), cj.Replace(), **size).metrics)(
+        jnp.array([1.0, 9.0])
+    )
+    np.testing.assert_allclose(curves["mean_sq_error"][1], 9 * curves["mean_sq_error"][0], rtol=1e-4)
+    np.testing.assert_allclose(curves["trace_ratio"][1], curves["trace_ratio"][0], rtol=1e-4)
+
+
+def test_one_compilation_serves_every_number_of_samples_and_every_float(key):
+    keys = cj.seed_keys(key, 3)
+    for workflow in (cj.Replace(), cj.Accumulate()):
+        cj.run_seeds(keys, cj.Gaussian(3), workflow, num_samples=10, num_generations=4)
+        compiled = loop._simulate._cache_size()
+        for num_samples, sigma2 in ((2, 1), (3, 0.5), (1000, np.float64(7.0))):
+            result = cj.run_seeds(keys, cj.Gaussian(3, sigma2=sigma2), workflow, num_samples=num_samples, num_generations=4)
+            assert not any(np.isnan(values).any() for values in result.metrics.values())
+        assert loop._simulate._cache_size() == compiled
+    kde = dict(num_samples=5, num_generations=3)
+    cj.run_seeds(keys, cj.KDE(cj.sources.moons(), 0.1, num_test=4), cj.Replace(), **kde)
+    compiled = loop._simulate._cache_size()
+    cj.run_seeds(keys, cj.KDE(cj.sources.moons(noise=0.2), 2, num_test=4), cj.Replace(), **kde)
+    assert loop._simulate._cache_size() == compiled
+
+
+def test_record_keeps_what_it_returns(key):
+    def record(truth, params, synthetic):
+        return params.mean, synthetic.weight
+
+    size = dict(num_samples=6, num_generations=4)
+    mean, weight = cj.run_seeds(cj.seed_keys(key, 3), cj.Gaussian(2), cj.Replace(), record=record, **size).recorded
+    assert mean.shape == (3, 4, 2)
+    np.testing.assert_array_equal(weight, np.full((3, 4), 6.0))
+
+
+def test_compiled_ahead_of_time(key):
+    keys, size = cj.seed_keys(key, 6), dict(num_samples=6, num_generations=4)
+    simulate = cj.compile_seeds(keys[:3], cj.Gaussian(2), cj.Replace(), **size)
+    whole = cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), **size).metrics
+    for name, values in simulate(keys[3:]).metrics.items():
+        np.testing.assert_allclose(values, whole[name][3:], rtol=1e-5, atol=1e-6)
+
+
+def test_metric_names_and_state_bytes():
+    size = dict(num_samples=6, num_generations=4)
+    assert metric_names(cj.Gaussian(2), cj.Replace(), **size) == ["kl", "logdet_ratio", "mean_sq_error", "trace_ratio"]
+    # Exact law: a constant amount. Rows: (G + 1) n rows of d numbers and a weight, and a count.
+    summaries = [
+        state_bytes(cj.Gaussian(10), cj.Accumulate(), num_samples=n, num_generations=g) for n, g in ((5, 4), (500, 40))
+    ]
+    assert summaries[0] == summaries[1] < 1000
+    rows = state_bytes(cj.Gaussian(10), cj.Accumulate(), num_samples=500, num_generations=40, rows=True)
+    assert rows < 4 * 41 * 500 * 11 + 1000
+
+
+def test_four_devices_equal_one():
+    """10 seeds on 4 devices, which do not divide them: a mesh with make_mesh's own axis types, and one of two axes."""
+    code = """
+import jax, numpy as np
+jax.config.update("jax_num_cpu_devices", 4)
+import collapsejax as cj
+assert len(jax.devices()) == 4
+size = dict(num_samples=6, num_generations=3)
+keys = cj.seed_keys(jax.random.key(5), 10)
+auto = (jax.sharding.AxisType.Auto,) * 2
+for mesh, task, workflow in (
+    (jax.make_mesh((4,), ("seed",)), cj.Gaussian(3), cj.AccumulateSubsample()),
+    (jax.make_mesh((2, 2), ("host", "device"), axis_types=auto), cj.KDE(cj.sources.moons(), 0.2), cj.Accumulate()),
+):
+    spread = cj.run_seeds(keys, task, workflow, mesh=mesh, **size)
+    whole = cj.run_seeds(keys, task, workflow, **size)
+    for name, values in whole.metrics.items():
+        np.testing.assert_allclose(spread.metrics[name], values, rtol=1e-5, atol=1e-6)
+text = cj.loop._simulate.lower(*(p := cj.loop._prepare(keys, task, workflow, mesh=mesh, **size))[0], **p[1]).as_text()
+assert "sdy.manual_computation" in text or "shard_map" in text, "nothing was sharded"
+print("equal")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "equal", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(num_samples=1), "num_samples=1: a covariance needs at least 2"),
+        (dict(num_samples=0), "num_samples=0: must be at least 1"),
+        (dict(num_samples=2.5), "num_samples=2.5: must be a whole number"),
+        (dict(num_generations=0), "num_generations=0: must be at least 1"),
+        (dict(num_generations=True), "num_generations=True: must be a whole number"),
+        (dict(task=cj.Gaussian(2, sigma2=0.0)), "sigma2=0.0: must be a finite number above 0"),
+        (dict(task=cj.Gaussian(2, sigma2=float("nan"))), "sigma2=nan: must be a finite number above 0"),
+        (dict(task=cj.Gaussian(3, source=cj.sources.moons())), "dim=3: the source has 2 features"),
+        (dict(task=cj.Gaussian(sigma2=2.0, source=cj.sources.moons())), "sigma2=2.0: a source has its own variance"),
+        (dict(task=cj.Gaussian(source=cj.sources.moons(noise=-1.0))), "noise=-1.0: must be a finite number"),
+        (dict(task=cj.KDE(cj.sources.moons(), -0.5)), "bandwidth=-0.5: must be a finite number above 0"),
+        (dict(task=cj.KDE(cj.sources.moons(), "scott-scaled"), num_samples=1), "'scott-scaled' needs at least 2"),
+    ],
+)
+def test_mistakes_are_refused_before_compiling(key, change, message):
+    arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
+    compiled = loop._simulate._cache_size()
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        cj.run_seeds(cj.seed_keys(key, 2), **arguments)
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        cj.run(key, **arguments)
+    assert loop._simulate._cache_size() == compiled
+
+
+@pytest.mark.parametrize("keys", [jnp.zeros((3, 2), jnp.uint32), jax.random.key(0)])
+def test_keys_of_another_kind_are_refused(keys):
+    with pytest.raises(ValueError, match="want typed keys of shape"):
+        cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), num_samples=6, num_generations=3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cj.Gaussian(0), "dim=0: must be at least 1"),
+        (lambda: cj.Gaussian(2.5), "dim=2.5: must be a whole number"),
+        (lambda: cj.Gaussian(2, ddof=2), "ddof=2: must be 0"),
+        (lambda: cj.KDE(cj.sources.moons(), 0.1, kernel="tophut"), "did you mean 'tophat'"),
+        (lambda: cj.KDE(cj.sources.moons(), "scot"), "did you mean 'scott'"),
+        (lambda: cj.KDE(cj.sources.moons(), 0.1, num_test=0), "num_test=0: must be at least 1"),
+        (lambda: cj.seed_keys(jax.random.key(0), 0), "num_seeds=0: must be at least 1"),
+        (lambda: cj.sources.make("moon"), "did you mean 'moons'"),
+        (lambda: cj.sources.make("moons", path="x"), "path=x: source 'moons' has no such setting; it takes noise"),
+        (lambda: cj.sources.make("table"), "needs the path of a CSV or NPY file"),
+    ],
+)
+def test_mistakes_in_construction(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -9,7 +9,7 @@ from .tasks.kde import KDE
 from .workflows import Accumulate, AccumulateSubsample, Replace
 
 # Names from modules that are slow to import (xarray, matplotlib), resolved when they are first asked for.
-_LATER = {"open": "store", "save": "store", "sweep": "sweep", "summarize": "results", "plots": "plots"}
+_LATER = {"open": "store", "save": "store", "sweep": "sweeps", "summarize": "results", "plots": "plots"}
 
 __all__ = [
     "KDE",

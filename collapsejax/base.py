@@ -88,10 +88,10 @@ class Source(Protocol):
         """What is fixed for one seed, such as the places of clusters; () where nothing is."""
 
     def sample(self, key: Array, real: PyTree, n: int) -> Array:
-        """n rows to fit to, (n, d)."""
+        """N rows to fit to, (n, d)."""
 
     def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
-        """n held-out rows, (n, d)."""
+        """N held-out rows, (n, d)."""
 
     def moments(self, real: PyTree) -> tuple[Array, Array]:
         """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""
@@ -113,7 +113,7 @@ class Task(Protocol):
         """All that is fixed for one seed (`truth`), and the parameters a warm start begins from, or None."""
 
     def sample_real(self, key: Array, truth: PyTree, n: int) -> Values:
-        """n rows of real data, leading axis n."""
+        """N rows of real data, leading axis n."""
 
     def summarize(self, truth: PyTree, rows: Dataset) -> Dataset:
         """What `fit` needs to know of `rows`: a summary, or the rows themselves."""
@@ -122,7 +122,7 @@ class Task(Protocol):
         """The model fitted to `train`; `params` is the previous fit where `init` gave one, else None."""
 
     def sample(self, key: Array, truth: PyTree, params: PyTree, n: int) -> Values:
-        """n rows from the fitted model: the structure and dtypes of `sample_real`."""
+        """N rows from the fitted model: the structure and dtypes of `sample_real`."""
 
     def evaluate(self, truth: PyTree, params: PyTree) -> dict[str, Array]:
         """Scalar metrics of the fitted model, deterministic."""

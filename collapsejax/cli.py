@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from .base import Source, check_count, nearest
 from .loop import metric_names
 from .results import milestones, summarize
 from .sources import Table, make
-from .sweep import sweep
+from .sweeps import sweep
 from .tasks.gaussian import Gaussian
 from .tasks.kde import KDE
 from .workflows import WORKFLOWS, find
@@ -239,8 +238,14 @@ def _parse(arguments: Sequence[str] | None) -> Any:
 
 def _one_line(box: str) -> str:
     """What tyro's framed message says first, and its suggestion, without the frame and the help text it repeats."""
-    framed = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    parts = [" ".join(part.split()) for part in re.split("─+", "\n".join(framed).replace("\n\n", "\n─\n"))]
+    paragraphs = [[]]
+    for line in box.splitlines()[1:]:  # the first line is a title
+        line = line.strip("│╰╯ ")
+        if line.strip("─-"):
+            paragraphs[-1].append(line)
+        elif paragraphs[-1]:
+            paragraphs.append([])
+    parts = [" ".join(" ".join(paragraph).split()) for paragraph in paragraphs]
     hints = [part for part in parts[1:] if part.startswith(("Perhaps you meant", "Available subcommands"))]
     return "; ".join([parts[0].rstrip(".:"), *hints[:1]]) + "; see --help"
 
@@ -284,7 +289,8 @@ def _print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
     shown = milestones(dataset.sizes["generation"])
     for name in metrics or dataset.data_vars:
         statistics = summarize(dataset[name]).isel(generation=shown)
-        table = rich.table.Table(title=f"{name}: {dataset[name].attrs['long_name']}", title_justify="left", box=SIMPLE)
+        console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
+        table = rich.table.Table(box=SIMPLE)
         table.add_column("\niteration", justify="right", no_wrap=True)
         for workflow in dataset.workflow.values:
             for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):

@@ -64,11 +64,11 @@ class Rows:
         return Rows(values, self.weights[indices], jnp.int32(indices.shape[0]))
 
     def draw(self, key: Array, k: int) -> Rows:
-        """k of the `count` rows, uniformly without replacement; needs count >= k. All of them come in their order."""
+        """K of the `count` rows, uniformly without replacement; needs count >= k. All of them come in their order."""
         return self.take(subset(key, self.count, k))
 
     def resample(self, key: Array, k: int) -> Values:
-        """k values drawn with replacement, with probabilities proportional to the weights: pytree of (k, ...)."""
+        """K values drawn with replacement, with probabilities proportional to the weights: pytree of (k, ...)."""
         cumulative = jnp.cumsum(self.weights)
         target = jax.random.uniform(key, (k,)) * cumulative[-1]
         indices = jnp.searchsorted(cumulative, target, side="right")

@@ -33,7 +33,7 @@ class Factor:
         return self.unit * jnp.exp(self.log_scale)[None, :]
 
     def log_pivots(self) -> Array:
-        """log |F_jj|, (d,); -inf where singular. The log-determinant of F F' is twice their sum."""
+        """Log |F_jj|, (d,); -inf where singular. The log-determinant of F F' is twice their sum."""
         return jnp.log(jnp.abs(jnp.diagonal(self.unit))) + self.log_scale
 
     def shift(self, log_factor: Array) -> Factor:

@@ -51,18 +51,17 @@ class _Experiment(NamedTuple):
         rows = Rows.of(values)
         return rows if self.literal else self.task.summarize(truth, rows)
 
-    def start(self, key: Array) -> tuple[PyTree, _Carry]:
-        """(truth, the carry before generation 0) of the seed that `key` belongs to."""
-        k_init, k_real, _ = jax.random.split(key, 3)
+    def start(self, key: Array) -> tuple[Array, PyTree, _Carry]:
+        """(key of the generations, truth, the carry before generation 0) of the seed that `key` belongs to."""
+        k_init, k_real, k_scan = jax.random.split(key, 3)
         truth, params = self.task.init(k_init, self.num_samples)
         real = self.draw_real(k_real, truth, self.num_samples)
         # The batch of the last generation is stored too, so the loop could be carried on.
         room = self.workflow.capacity(self.num_samples, self.num_generations + 1)
-        return truth, _Carry(self.workflow.init(real.empty(room), real), params)
+        return k_scan, truth, _Carry(self.workflow.init(real.empty(room), real), params)
 
-    def step(self, key: Array, truth: PyTree, carry: _Carry, g: Array) -> tuple[_Carry, Result]:
+    def step(self, k_scan: Array, truth: PyTree, carry: _Carry, g: Array) -> tuple[_Carry, Result]:
         """Generation g. Its keys depend on the seed and on g alone, so a shorter run is the beginning of a longer."""
-        k_scan = jax.random.split(key, 3)[2]
         k_select, k_fit, k_sample, k_update = jax.random.split(jax.random.fold_in(k_scan, g), 4)
         train = self.workflow.select(k_select, carry.state)
         if self.literal:
@@ -107,8 +106,8 @@ def run(
     """
     _check(task, workflow, num_samples, num_generations)
     experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, record)
-    truth, carry = experiment.start(key)
-    _, result = jax.lax.scan(partial(experiment.step, key, truth), carry, jnp.arange(num_generations))
+    k_scan, truth, carry = experiment.start(key)
+    _, result = jax.lax.scan(partial(experiment.step, k_scan, truth), carry, jnp.arange(num_generations))
     return result
 
 
@@ -151,8 +150,8 @@ def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generat
     """
     _check(task, workflow, num_samples, num_generations)
     experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, None)
-    carried = jax.eval_shape(experiment.start, jax.random.key(0))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(carried))
+    _, truth, carry = jax.eval_shape(experiment.start, jax.random.key(0))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((truth, carry)))
 
 
 def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:

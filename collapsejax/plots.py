@@ -58,7 +58,9 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]
     workflows = known + [name for name in dataset.workflow.values if name not in known]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(1, len(workflows) / 3) * _COLUMN_WIDTH, 0.5 + 1.1 * len(metrics)), layout="constrained")
+        figure = Figure(
+            figsize=(max(1, len(workflows) / 3) * _COLUMN_WIDTH, 0.5 + 1.1 * len(metrics)), layout="constrained"
+        )
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
             _draw_metric(row, dataset[metric], workflows)

@@ -43,7 +43,11 @@ def to_dataset(
     num_generations = dataset.sizes["generation"]
     dataset = dataset.assign_coords(
         # A dtype that zarr stores as it is, unlike NumPy's fixed-length strings.
-        workflow=("workflow", np.array(workflows, dtype=np.dtypes.StringDType()), {"long_name": "Which data each model is fitted to"}),
+        workflow=(
+            "workflow",
+            np.array(workflows, dtype=np.dtypes.StringDType()),
+            {"long_name": "Which data each model is fitted to"},
+        ),
         seed=("seed", np.arange(dataset.sizes["seed"]), {"long_name": "Seed"}),
         generation=("generation", np.arange(num_generations), {"long_name": "Generation, 0 = fitted to real data"}),
         iteration=("generation", np.arange(1, num_generations + 1), {"long_name": "Model-fitting iteration"}),
@@ -84,7 +88,9 @@ def summarize(variable: xr.DataArray) -> xr.DataArray:
     statistics += [np.median(values, axis=0), len(values) - count]
     template = variable.isel(seed=0, drop=True)
     return xr.concat(
-        [template.copy(data=data) for data in statistics], xr.DataArray(list(STATISTICS), dims="statistic"), coords="minimal"
+        [template.copy(data=data) for data in statistics],
+        xr.DataArray(list(STATISTICS), dims="statistic"),
+        coords="minimal",
     )
 
 

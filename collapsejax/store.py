@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import xarray as xr
 
-
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 

@@ -53,7 +53,7 @@ def test_sum_adds(key):
     assert np.isneginf(sum_factor(zero, zero, 0 * vector).log_scale).all()
 
 
-@pytest.mark.parametrize("rank", [1, 4, 6])
+@pytest.mark.parametrize("rank", [4, *(pytest.param(r, marks=pytest.mark.slow) for r in (1, 6))])
 def test_sums_within_a_subspace_stay_singular(key, rank):
     """Batches drawn from the pool's own Gaussian add no direction: pivots beyond the rank stay exactly zero."""
 

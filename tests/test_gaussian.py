@@ -1,7 +1,7 @@
 import jax
 import numpy as np
 import pytest
-from checks import assert_mean_is, assert_same_law
+from checks import GATE, assert_mean_is, assert_same_law, z_scores
 from exact import TRACE_RATIO
 
 import collapsejax as cj
@@ -16,14 +16,15 @@ def simulate(seed, workflow, num_seeds, dim, num_samples, num_generations, rows=
     return {name: np.asarray(values, np.float64) for name, values in metrics.items()}
 
 
-SIZES = [(1, 5, 6), (3, 8, 10), (6, 4, 5)]  # dim, num_samples, num_generations; the last has n <= d
+# dim, num_samples, num_generations; the second has n <= d
+SIZES = [(3, 8, 10), (6, 4, 5), pytest.param((1, 5, 6), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("workflow", list(WORKFLOWS))
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_mean_trace_and_mean_error_are_exact(workflow, size):
     """And E tr(fitted covariance) + E |mean error|^2 = tr(true covariance), for every workflow with ddof=0."""
-    metrics = simulate(1, workflow, 240_000 // size[0], *size, sigma2=4.0)
+    metrics = simulate(1, workflow, 60_000, *size, sigma2=4.0)
     exact = TRACE_RATIO[workflow](*size[1:])
     assert_mean_is(metrics["trace_ratio"], exact)
     assert_mean_is(metrics["mean_sq_error"], 4 * size[0] * (1 - exact))
@@ -33,19 +34,20 @@ def test_mean_trace_and_mean_error_are_exact(workflow, size):
 def test_trace_and_mean_error_add_up_for_other_data():
     """The identity needs no Gaussian data, only the source's own mean and covariance."""
     keys = cj.seed_keys(jax.random.key(3), 30_000)
-    for source in (cj.sources.moons(noise=0.2), cj.sources.swiss_roll()):
-        _, covariance = source.moments(())
-        trace = float(np.trace(covariance))
-        result = cj.run_seeds(keys, cj.Gaussian(source=source), cj.AccumulateSubsample(), num_samples=5, num_generations=3)
-        metrics = {name: np.asarray(values, np.float64) for name, values in result.metrics.items()}
-        assert_mean_is(trace * metrics["trace_ratio"] + metrics["mean_sq_error"], trace)
+    source = cj.sources.swiss_roll()
+    trace = float(np.trace(source.moments(())[1]))
+    size = dict(num_samples=5, num_generations=3)
+    metrics = cj.run_seeds(keys, cj.Gaussian(source=source), cj.AccumulateSubsample(), **size).metrics
+    total = trace * np.asarray(metrics["trace_ratio"], np.float64) + metrics["mean_sq_error"]
+    assert_mean_is(total, trace)
 
 
 @pytest.mark.parametrize("workflow", ["replace", "accumulate"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_exact_law_is_the_law_of_rows(workflow, size):
-    rows = simulate(4, workflow, 240_000 // size[0], *size, rows=True)
-    law = simulate(5, workflow, 240_000 // size[0], *size)
+    num_seeds = 60_000 if size[0] > 1 else 200_000  # one dimension has the heavier tails
+    rows = simulate(4, workflow, num_seeds, *size, rows=True)
+    law = simulate(5, workflow, num_seeds, *size)
     for name, values in law.items():
         if np.isfinite(values).all():
             assert_same_law(rows[name], values)
@@ -65,9 +67,9 @@ def test_workflows_share_generation_zero():
 
 def test_unbiased_covariance_keeps_the_trace_under_replace():
     """With ddof=1 the mean trace stays 1 and the mean's error grows by 1/n a generation."""
-    metrics = simulate(7, "replace", 60_000, 3, 8, 6, ddof=1)
-    assert_mean_is(metrics["trace_ratio"], np.ones(6))
-    assert_mean_is(metrics["mean_sq_error"] / 3, np.arange(1, 7) / 8)
+    metrics = simulate(7, "replace", 80_000, 3, 8, 10, ddof=1)
+    assert_mean_is(metrics["trace_ratio"], np.ones(10))
+    assert_mean_is(metrics["mean_sq_error"] / 3, np.arange(1, 11) / 8)
 
 
 def test_log_determinant_under_replace_is_exact():
@@ -81,12 +83,14 @@ def test_log_determinant_under_replace_is_exact():
     assert_mean_is(metrics["kl"], -exact / 2)
 
 
-@pytest.mark.parametrize(("dim", "num_samples"), [(1, 10), (10, 10), pytest.param(3, 10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("dim", "num_samples"), [(1, 10), *(pytest.param(d, 10, marks=pytest.mark.slow) for d in (3, 10))]
+)
 def test_two_thousand_generations(dim, num_samples):
     """Variances go down to 1e-190: no NaN, and the log-determinant goes on falling at its exact rate."""
     psi = jax.scipy.special.digamma
     for workflow in WORKFLOWS:
-        metrics = simulate(9, workflow, 40, dim, num_samples, 2000)
+        metrics = simulate(9, workflow, 80 if dim == 1 else 8, dim, num_samples, 2000)
         assert not any(np.isnan(values).any() for values in metrics.values())
         assert ((metrics["trace_ratio"] >= 0) & np.isfinite(metrics["trace_ratio"])).all()
         if num_samples <= dim:
@@ -94,8 +98,9 @@ def test_two_thousand_generations(dim, num_samples):
             assert np.isposinf(metrics["kl"]).all()
         elif workflow == "replace":
             rate = sum(float(psi((num_samples - i) / 2)) for i in range(1, dim + 1)) + dim * np.log(2 / num_samples)
+            assert_mean_is(metrics["logdet_ratio"][:, -1], 2000 * rate)
             late = metrics["logdet_ratio"][:, 1999] - metrics["logdet_ratio"][:, 999]
-            assert_mean_is(late / 1000, rate)
+            assert np.abs(z_scores(late, 1000 * rate)) < GATE
             assert metrics["logdet_ratio"][:, -1].mean() < -430
         else:
             assert (metrics["logdet_ratio"].mean(axis=0) > -20).all()
@@ -119,7 +124,10 @@ def test_evaluate_against_plain_formulas(key):
     mean, covariance = rows.mean(axis=0), np.cov(rows, rowvar=False, ddof=0)
     scale = np.sqrt(np.diagonal(covariance))
     truth = cj.tasks.gaussian.GaussianTruth(
-        *(jax.numpy.asarray(x, dtype=float) for x in (mean, scale, np.linalg.cholesky(covariance / np.outer(scale, scale)))),
+        *(
+            jax.numpy.asarray(x, dtype=float)
+            for x in (mean, scale, np.linalg.cholesky(covariance / np.outer(scale, scale)))
+        ),
         (),
     )
     task = cj.Gaussian(3)

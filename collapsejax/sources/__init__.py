@@ -14,7 +14,6 @@ from .table import Table, table
 SHAPES = {shape.name: shape for shape in (gaussian, blobs, moons, circles, swiss_roll)}
 
 
-
 def make(name: str, **options: Any) -> Source:
     """The source of that name. Raises ValueError for an unknown name or option, naming the nearest; else as `table`."""
     makers = {**SHAPES, "table": table}

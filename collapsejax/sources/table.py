@@ -65,12 +65,12 @@ class Table:
         return ()
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
-        """n different rows of the training part."""
+        """N different rows of the training part."""
         del real
         return self.train[subset(key, self.train.shape[0], n)]
 
     def sample_test(self, key: Array, real: tuple[()], n: int) -> Array:
-        """n different held-out rows."""
+        """N different held-out rows."""
         del real
         return self.test[subset(key, self.num_held_out, n)]
 
@@ -115,7 +115,9 @@ def table(
     order = np.random.default_rng(split_seed).permutation(len(values))
     num_test = round(test_fraction * len(values))
     if not 0 < num_test < len(values):
-        raise ValueError(f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part empty; change it or add rows")
+        raise ValueError(
+            f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part empty; change it or add rows"
+        )
     test, train = values[order[:num_test]], values[order[num_test:]]
     mean, spread = train.mean(axis=0), train.std(axis=0)
     if standardize:
@@ -153,7 +155,9 @@ def _read_npy(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarr
     chosen = _choose(path, names, wanted)
     values = array[:, [names.index(name) for name in chosen]]
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
-        raise ValueError(f"{path}: row {row} of column {chosen[column]!r} is {values[row, column]}; put a finite number there")
+        raise ValueError(
+            f"{path}: row {row} of column {chosen[column]!r} is {values[row, column]}; put a finite number there"
+        )
     return chosen, values
 
 
@@ -194,7 +198,9 @@ def _split_csv(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
         raise ValueError(f"{path}: the file is empty; it needs a line of column names and rows below")
     for line, row in zip(lines, rows, strict=True):
         if len(row) != len(rows[0]):
-            raise ValueError(f"{path}: line {line} has {len(row)} fields and line {lines[0]} has {len(rows[0])}; make them equal")
+            raise ValueError(
+                f"{path}: line {line} has {len(row)} fields and line {lines[0]} has {len(rows[0])}; make them equal"
+            )
     if all(_number(cell) is not None for cell in rows[0]):
         return [str(column) for column in range(len(rows[0]))], lines, rows
     names = [name.strip() for name in rows[0]]

@@ -146,9 +146,7 @@ class Gaussian:
             both = jnp.concatenate([unit, scaled_error[:, None]], axis=1)
             solved = jax.scipy.linalg.solve_triangular(truth.correlations, both, lower=True)
             unit, scaled_error = solved[:, :-1], solved[:, -1]
-            log_pivots = (
-                params.factor.log_pivots() - jnp.log(truth.scale) - jnp.log(jnp.diagonal(truth.correlations))
-            )
+            log_pivots = params.factor.log_pivots() - jnp.log(truth.scale) - jnp.log(jnp.diagonal(truth.correlations))
         below = jnp.tril(Factor(unit, params.factor.log_scale).dense(), -1)
         # KL of Gaussians, with the diagonal's x - 1 - log x taken as expm1(log x) - log x: it cancels near x = 1.
         divergence = jnp.sum(jnp.expm1(2 * log_pivots) - 2 * log_pivots) + jnp.sum(below**2) + jnp.sum(scaled_error**2)

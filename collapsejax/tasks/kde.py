@@ -195,7 +195,7 @@ def _proper(bandwidth: Array) -> Array:
 
 
 def _log_kernel_sums(test: Array, values: Array, weights: Array, log_density: Callable) -> Array:
-    """log sum_i w_i k(|t_j - x_i|^2), (m,): test (m, d), values (C, d), weights (C,).
+    """Log sum_i w_i k(|t_j - x_i|^2), (m,): test (m, d), values (C, d), weights (C,).
 
     Feature by feature, so that XLA fuses distances, kernel and sum without storing m x C numbers; a difference of
     squares by matrix product would cancel, and is slower for the few features that a density estimate can have.

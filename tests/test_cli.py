@@ -1,0 +1,181 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn import datasets as sklearn_datasets
+
+import collapsejax as cj
+from collapsejax.cli import main
+
+SMALL = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(arguments, capsys):
+    """The single line on stderr with which the command line refuses `arguments`."""
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    assert leaving.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+def test_run_gaussian(capsys, folder):
+    main(["run", "gaussian", "--dim", "2", *SMALL, "--out", "g.zarr", "--plot", "g.png"])
+    out, err = capsys.readouterr()
+    for part in ("trace_ratio", "logdet_ratio", "iteration", "s.e.", "compiled in", "wrote g.zarr", "wrote g.png"):
+        assert part in out
+    assert "replace: compiling" in err
+    assert "accumulate: 3 seeds done" in err
+    dataset = cj.open("g.zarr")
+    assert dict(dataset.sizes) == {"workflow": 3, "seed": 3, "generation": 5}
+    assert not any(np.isnan(variable).any() for variable in dataset.data_vars.values())
+    assert sorted(path.name for path in folder.iterdir()) == ["g.png", "g.zarr"]
+
+    main(["plot", "g.zarr", "--metric", "trace_ratio", "--out", "g.png"])
+    main(["plot", "g.zarr", "--out", "g.pdf"])
+    assert (folder / "g.pdf").stat().st_size > 1000
+
+    before = cj.open("g.zarr").load()
+    capsys.readouterr()
+    assert "is there already" in refused(["run", "gaussian", *SMALL, "--out", "g.zarr"], capsys)
+    assert before.identical(cj.open("g.zarr"))
+    main(
+        [
+            "run",
+            "gaussian",
+            "--dim",
+            "2",
+            *SMALL,
+            "--workflow",
+            "replace",
+            "--out",
+            "g.zarr",
+            "--overwrite",
+            "--seed",
+            "1",
+        ]
+    )
+    assert cj.open("g.zarr").sizes["workflow"] == 1
+    assert not np.array_equal(cj.open("g.zarr").kl.sel(workflow="replace"), before.kl.sel(workflow="replace"))
+
+
+def test_run_kde_with_a_rule_and_a_metric(capsys):
+    main(
+        [
+            "run",
+            "kde",
+            "--bandwidth",
+            "scott",
+            "--num-test",
+            "7",
+            *SMALL,
+            "--workflow",
+            "replace",
+            "--metric",
+            "test_nll",
+        ]
+    )
+    assert "Negative log-likelihood of held-out rows" in capsys.readouterr().out
+
+
+def test_iris_through_both_tasks(capsys):
+    iris = sklearn_datasets.load_iris(as_frame=True)
+    iris.frame.to_csv("iris.csv", index=False)
+    table = ["--source", "table", "--path", "iris.csv", *SMALL, "--workflow", "replace"]
+    main(["run", "gaussian", *table, "--columns", "sepal width (cm)", "petal length (cm)", "--out", "g.zarr"])
+    assert "120 rows to fit to, 30 held out; columns sepal width (cm), petal length (cm)" in capsys.readouterr().out
+    main(["run", "kde", *table, "--bandwidth", "0.5", "--standardize", "True", "--out", "k.zarr"])
+    assert np.isfinite(cj.open("g.zarr").mean_sq_error).all()
+    assert np.isfinite(cj.open("k.zarr").test_nll).all()
+    assert '"path": "iris.csv"' in cj.open("k.zarr").attrs["task"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run gaussian --num-samples 1", "num_samples=1: a covariance needs at least 2"),
+        ("run gaussian --dim 0", "dim=0: must be at least 1"),
+        ("run gaussian --dim x", "--dim"),
+        ("run gaussian --num-generations -1", "num_generations=-1: must be at least 1"),
+        ("run gaussian --num-seeds 0", "num_seeds=0: must be at least 1"),
+        ("run gaussian --num-samples 2.5", "--num-samples"),
+        ("run gaussian --seed -1", "seed=-1: must be at least 0"),
+        ("run gaussian --seed 4294967296", "must be below 2**32"),
+        ("run gaussian --sigma2 nan", "sigma2=nan: must be a finite number above 0"),
+        ("run gaussian --sigma2 -1", "sigma2=-1.0: must be a finite number above 0"),
+        ("run gaussian --ddof 3", "ddof=3: must be 0"),
+        ("run gaussian --workflow replac", "did you mean 'replace'"),
+        ("run gaussian --workflow", "give at least one"),
+        ("run gaussian --metric trace", "did you mean 'trace_ratio'"),
+        ("run gaussian --path x.csv", "name one with --source"),
+        ("run gaussian --source moons --dim 3", "the source has 2 features"),
+        ("run kde --bandwidth inf", "bandwidth=inf: must be a finite number above 0"),
+        ("run kde --bandwidth skott", "did you mean 'scott'"),
+        ("run kde --kernel tophut", "did you mean 'tophat'"),
+        ("run kde --source moon", "did you mean 'moons'"),
+        ("run kde --source table", "needs the path"),
+        ("run kde --source table --path missing.csv", "missing.csv: there is no such file"),
+        ("run gaussian --out nowhere/g.zarr", "there is no folder nowhere"),
+        ("run gaussian --out /proc/g.zarr", "cannot be written"),
+        ("run gaussian --out . --overwrite", "is no store of results"),
+        ("run gaussian --plot g.gif", "a figure's name ends in .png, .pdf, .svg"),
+        ("run gausian", "gaussian, kde"),
+        ("run gaussian --dimm 3", "--dim"),
+        ("run", "gaussian, kde"),
+        ("plot missing.zarr --out a.png", "there is no such store"),
+        ("plot . --out a.png", "not a store of results"),
+    ],
+)
+def test_mistakes(arguments, message, capsys, folder):
+    assert message in refused(arguments.split(), capsys)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("run gaussian --num-samples 1 --out g.zarr --plot g.png", 2, "num_samples=1: a covariance needs at least 2"),
+        ("run gaussian --workflow replcae", 2, "did you mean 'replace'"),
+        ("run kde --help", 0, ""),
+    ],
+)
+def test_as_a_process(arguments, code, message, folder):
+    command = [sys.executable, "-m", "collapsejax", *arguments.split()]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert message in result.stderr
+    assert result.stderr.count("\n") == (1 if code else 0)
+    assert code or "--bandwidth" in result.stdout
+    assert not list(folder.iterdir())
+
+
+def test_a_failing_run_leaves_nothing(folder, monkeypatch):
+    def fails(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("collapsejax.cli.sweep", fails)
+    with pytest.raises(MemoryError):
+        main(["run", "gaussian", *SMALL, "--out", "g.zarr", "--plot", "g.png"])
+    assert not os.listdir(folder)
+
+
+def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("collapsejax.cli.sweep", interrupted)
+    with pytest.raises(SystemExit) as leaving:
+        main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
+    assert leaving.value.code == 130
+    assert "nothing was written" in capsys.readouterr().err
+    assert not os.listdir(folder)

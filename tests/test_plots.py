@@ -1,0 +1,60 @@
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import collapsejax as cj
+from collapsejax.results import to_dataset
+
+
+def dataset_of(curves, workflows=("accumulate", "replace")):
+    """Curves (S, G) for each workflow, as a metric called kl."""
+    return to_dataset({name: {"kl": np.asarray(curve)} for name, curve in zip(workflows, curves, strict=True)}, 5, {})
+
+
+def test_mean_and_band():
+    rng = np.random.default_rng(0)
+    curves = rng.normal(10.0, 1.0, (2, 100, 8))
+    figure = cj.plots.curves(dataset_of(curves))
+    assert [axis.get_title() for axis in figure.axes] == ["replace", "accumulate"]  # the published order
+    line, band = figure.axes[0].lines[0], figure.axes[0].collections[0]
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 9))
+    np.testing.assert_allclose(line.get_ydata(), curves[1].mean(axis=0))
+    lowest = band.get_paths()[0].vertices[:, 1].min()
+    assert lowest == pytest.approx((curves[1].mean(axis=0) - 1.96 * curves[1].std(axis=0, ddof=1) / 10).min())
+    assert figure.axes[0].get_yscale() == "linear"
+
+
+def test_decades_get_a_logarithmic_axis():
+    curves = np.exp(-np.arange(20.0))[None, None] * np.random.default_rng(0).exponential(size=(2, 50, 1))
+    figure = cj.plots.curves(dataset_of(curves))
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].collections[0].get_paths()[0].vertices[:, 1].min() > 0
+
+
+def test_infinite_curves_are_said_to_be():
+    curves = np.stack([np.full((3, 4), -np.inf), np.ones((3, 4))])
+    figure = cj.plots.curves(dataset_of(curves, ("replace", "accumulate")))
+    assert "infinite" in figure.axes[0].texts[0].get_text()
+    assert not figure.axes[1].texts
+
+
+def test_one_line_a_number_of_samples():
+    datasets = [
+        dataset_of(np.random.default_rng(n).normal(size=(2, 9, 4))).assign_coords(num_samples=n) for n in (5, 50)
+    ]
+    figure = cj.plots.curves(xr.concat(datasets, "num_samples"))
+    assert len(figure.axes[0].lines) == 2
+    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["5", "50"]
+
+
+def test_unknown_metric():
+    with pytest.raises(ValueError, match="metric 'k1': there is none; did you mean 'kl'"):
+        cj.plots.curves(dataset_of(np.ones((2, 3, 4))), ["k1"])
+
+
+def test_fits_a_column(tmp_path):
+    size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
+    figure = cj.plots.curves(cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size))
+    assert figure.get_size_inches()[0] <= 3.5
+    figure.savefig(tmp_path / "a.pdf")

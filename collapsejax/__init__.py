@@ -3,6 +3,7 @@
 import importlib
 
 from . import sources
+from .base import pytree, static
 from .loop import Result, compile_seeds, run, run_seeds, seed_keys
 from .tasks.gaussian import Gaussian
 from .tasks.kde import KDE
@@ -19,10 +20,12 @@ __all__ = [
     "Replace",
     "Result",
     "compile_seeds",
+    "pytree",
     "run",
     "run_seeds",
     "seed_keys",
     "sources",
+    "static",
     *_LATER,
 ]
 

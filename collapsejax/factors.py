@@ -126,7 +126,7 @@ def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
 
 
 def _drop(lower: Array, absent: Array, noise: Array) -> Array:
-    """Without the absent pivots, and without what is noise below them: else it would build up, generation by generation.
+    """Without the absent pivots, and without what is noise below them, which would build up over the generations.
 
     What stands out of the noise stays; it is variance of later coordinates.
     """

@@ -117,14 +117,28 @@ def seed_keys(key: Array, num_seeds: int) -> Array:
     return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num_seeds))
 
 
-def run_seeds(keys: Array, task: Task, workflow: Workflow, **options: Any) -> Result:
+def run_seeds(
+    keys: Array,
+    task: Task,
+    workflow: Workflow,
+    *,
+    num_samples: int,
+    num_generations: int,
+    rows: bool = False,
+    record: Callable | None = None,
+    mesh: Mesh | None = None,
+) -> Result:
     """Simulate many seeds in one compiled program.
 
     Args:
         keys: (S,) typed keys, as from `seed_keys`.
-        task, workflow: as in `run`.
-        **options: `num_samples`, `num_generations`, `rows`, `record` as in `run`, and `mesh`: a `jax.sharding.Mesh`
-            whose devices share the seeds between them, all axes together; S need not be a multiple of their number.
+        task: what is fitted.
+        workflow: the data it is fitted to.
+        num_samples: rows of the first real batch and of every synthetic batch (n).
+        num_generations: models fitted (G).
+        rows: draw and pool literal rows even where the law of their summary is known.
+        record: `record(truth, params, synthetic) -> pytree`, called in every generation.
+        mesh: devices that share the seeds, all axes together; S need not be a multiple of their number.
 
     Returns:
         Result with metrics (S, G). A seed's numbers do not depend on which other seeds are there.
@@ -132,7 +146,8 @@ def run_seeds(keys: Array, task: Task, workflow: Workflow, **options: Any) -> Re
     Raises:
         ValueError: for sizes or parameters that make no sense, before anything is compiled.
     """
-    arguments, static = _prepare(keys, task, workflow, **options)
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    arguments, static = _prepare(keys, task, workflow, **sizes, rows=rows, record=record, mesh=mesh)
     return _simulate(*arguments, **static)
 
 
@@ -216,9 +231,10 @@ def _law(task: Task, name: str) -> bool:
 def _check(task: Task, workflow: Workflow, num_samples: Any, num_generations: int) -> None:
     """Ask task and workflow whether they make sense, unless they are being traced and so were asked before."""
     check_count("num_generations", num_generations)
+    if not isinstance(num_samples, jax.core.Tracer):
+        check_count("num_samples", num_samples)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
-    check_count("num_samples", num_samples)
     for part in (task, workflow):
         if hasattr(part, "check"):
             part.check(num_samples)

@@ -42,7 +42,9 @@ def sweep(
     Args:
         task: what is fitted.
         workflows: the data it is fitted to; workflows or their names.
-        num_samples, num_generations, rows: as in `run`.
+        num_samples: rows of the first real batch and of every synthetic batch (n).
+        num_generations: models fitted (G).
+        rows: draw and pool literal rows even where the law of their summary is known.
         num_seeds: seeds (S), the same ones for each workflow.
         key: the root of all randomness; seed s has the key `fold_in(key, s)`.
         progress: called with a workflow's name and the seeds done, also with 0 before it is compiled.
@@ -96,7 +98,7 @@ def _chunk_size(num_seeds: int, seed_bytes: int) -> int:
 def _in_chunks(
     simulate: Callable[[Array], Result], keys: Array, chunk: int, report: Callable[[int], None]
 ) -> dict[str, np.ndarray]:
-    """Metrics (S, G) from a program for `chunk` seeds. The last chunk is filled up, so that one program does for all."""
+    """Metrics (S, G) from a program for `chunk` seeds. The last chunk is filled up: one program does for all."""
     num_seeds = len(keys)
     parts = []
     for first in range(0, num_seeds, chunk):

@@ -24,7 +24,7 @@ SIZES = [(3, 8, 10), (6, 4, 5), pytest.param((1, 5, 6), marks=pytest.mark.slow)]
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_mean_trace_and_mean_error_are_exact(workflow, size):
     """And E tr(fitted covariance) + E |mean error|^2 = tr(true covariance), for every workflow with ddof=0."""
-    metrics = simulate(1, workflow, 60_000, *size, sigma2=4.0)
+    metrics = simulate(1, workflow, 20_000, *size, sigma2=4.0)
     exact = TRACE_RATIO[workflow](*size[1:])
     assert_mean_is(metrics["trace_ratio"], exact)
     assert_mean_is(metrics["mean_sq_error"], 4 * size[0] * (1 - exact))
@@ -33,7 +33,7 @@ def test_mean_trace_and_mean_error_are_exact(workflow, size):
 
 def test_trace_and_mean_error_add_up_for_other_data():
     """The identity needs no Gaussian data, only the source's own mean and covariance."""
-    keys = cj.seed_keys(jax.random.key(3), 30_000)
+    keys = cj.seed_keys(jax.random.key(3), 10_000)
     source = cj.sources.swiss_roll()
     trace = float(np.trace(source.moments(())[1]))
     size = dict(num_samples=5, num_generations=3)
@@ -45,7 +45,7 @@ def test_trace_and_mean_error_add_up_for_other_data():
 @pytest.mark.parametrize("workflow", ["replace", "accumulate"])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_exact_law_is_the_law_of_rows(workflow, size):
-    num_seeds = 60_000 if size[0] > 1 else 200_000  # one dimension has the heavier tails
+    num_seeds = 20_000 if size[0] > 1 else 200_000  # one dimension has the heavier tails
     rows = simulate(4, workflow, num_seeds, *size, rows=True)
     law = simulate(5, workflow, num_seeds, *size)
     for name, values in law.items():
@@ -67,7 +67,7 @@ def test_workflows_share_generation_zero():
 
 def test_unbiased_covariance_keeps_the_trace_under_replace():
     """With ddof=1 the mean trace stays 1 and the mean's error grows by 1/n a generation."""
-    metrics = simulate(7, "replace", 80_000, 3, 8, 10, ddof=1)
+    metrics = simulate(7, "replace", 20_000, 3, 8, 10, ddof=1)
     assert_mean_is(metrics["trace_ratio"], np.ones(10))
     assert_mean_is(metrics["mean_sq_error"] / 3, np.arange(1, 11) / 8)
 
@@ -78,7 +78,7 @@ def test_log_determinant_under_replace_is_exact():
     dim, n, generations = 2, 12, 8
     per_generation = sum(float(psi((n - i) / 2)) for i in range(1, dim + 1)) + dim * np.log(2 / n)
     exact = per_generation * np.arange(1, generations + 1)
-    metrics = simulate(8, "replace", 60_000, dim, n, generations)
+    metrics = simulate(8, "replace", 20_000, dim, n, generations)
     assert_mean_is(metrics["logdet_ratio"], exact)
     assert_mean_is(metrics["kl"], -exact / 2)
 

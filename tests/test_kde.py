@@ -31,7 +31,7 @@ def published_loop(rng, source_rows, test_rows, workflow, bandwidth, num_samples
 @pytest.mark.parametrize("bandwidth", [0.3, pytest.param("scott", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("workflow", list(WORKFLOWS))
 def test_published_protocol(workflow, bandwidth):
-    num_samples, num_generations, num_seeds, num_test = 20, 6, 250, 40
+    num_samples, num_generations, num_seeds, num_test = 20, 6, 150, 40
     source = cj.sources.moons()
     draw = jax.jit(lambda key: source.sample(key, (), num_samples + num_test))
     reference = []

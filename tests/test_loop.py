@@ -177,7 +177,15 @@ def test_metric_names_and_state_bytes():
     assert rows < 4 * 41 * 500 * 11 + 1000
 
 
-def test_four_devices_equal_one():
+ONE_AXIS = '(jax.make_mesh((4,), ("seed",)), cj.Gaussian(3), cj.AccumulateSubsample()),'
+TWO_AXES = (
+    '(jax.make_mesh((2, 2), ("host", "device"), axis_types=(jax.sharding.AxisType.Auto,) * 2),'
+    " cj.KDE(cj.sources.moons(), 0.2), cj.Accumulate()),"
+)
+
+
+@pytest.mark.parametrize("case", [ONE_AXIS, pytest.param(TWO_AXES, marks=pytest.mark.slow)], ids=["one", "two"])
+def test_four_devices_equal_one(case):
     """10 seeds on 4 devices, which do not divide them: a mesh with make_mesh's own axis types, and one of two axes."""
     code = """
 import jax, numpy as np
@@ -186,11 +194,7 @@ import collapsejax as cj
 assert len(jax.devices()) == 4
 size = dict(num_samples=6, num_generations=3)
 keys = cj.seed_keys(jax.random.key(5), 10)
-auto = (jax.sharding.AxisType.Auto,) * 2
-for mesh, task, workflow in (
-    (jax.make_mesh((4,), ("seed",)), cj.Gaussian(3), cj.AccumulateSubsample()),
-    (jax.make_mesh((2, 2), ("host", "device"), axis_types=auto), cj.KDE(cj.sources.moons(), 0.2), cj.Accumulate()),
-):
+for mesh, task, workflow in (CASES):
     spread = cj.run_seeds(keys, task, workflow, mesh=mesh, **size)
     whole = cj.run_seeds(keys, task, workflow, **size)
     for name, values in whole.metrics.items():
@@ -199,6 +203,7 @@ text = cj.loop._simulate.lower(*(p := cj.loop._prepare(keys, task, workflow, mes
 assert "sdy.manual_computation" in text or "shard_map" in text, "nothing was sharded"
 print("equal")
 """
+    code = code.replace("CASES", case)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.stdout.strip() == "equal", result.stderr
 

@@ -126,7 +126,7 @@ def test_tasks_refuse_what_a_table_cannot_give(iris, tmp_path, key):
     keys, size = cj.seed_keys(key, 2), dict(num_generations=2)
     table = cj.sources.table(iris[0])
     for task in (cj.Gaussian(source=table), cj.KDE(table, 0.5)):
-        with pytest.raises(ValueError, match="num_samples=121: .* has 120 rows to fit to .* use at most 120"):
+        with pytest.raises(ValueError, match=r"num_samples=121: .* has 120 rows to fit to .* use at most 120"):
             cj.run_seeds(keys, task, cj.Replace(), num_samples=121, **size)
     dependent = cj.sources.table(
         write(tmp_path, "a,b,c,d\n" + "".join(f"{i},{i * i % 7},{3 * i - 1},5\n" for i in range(20)))

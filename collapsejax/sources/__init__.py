@@ -1,4 +1,4 @@
-"""Real data: `gaussian()`, `blobs()`, `moons()`, `circles()`, `swiss_roll()`, and `table(path)` for data of one's own."""
+"""Real data: `gaussian`, `blobs`, `moons`, `circles`, `swiss_roll`, and `table` for data of one's own."""
 
 import inspect
 from typing import Any

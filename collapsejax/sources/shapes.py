@@ -135,7 +135,7 @@ class Moons:
 
 @pytree
 class Circles:
-    """Two concentric circles in the plane, of radius 1 and `factor`, plus normal noise of standard deviation `noise`."""
+    """Two concentric circles in the plane, of radius 1 and `factor`, plus normal noise of that sd."""
 
     noise: float = 0.05
     factor: float = 0.8

@@ -22,8 +22,8 @@ _MISSING = {"", "na", "nan", "n/a", "null", "none", "?"}
 class Table:
     """Rows of a file; made by `table`.
 
-    `train` (N, d) and `test` (M, d) are the two parts; `mean` (d,) and `covariance` (d, d) the moments of `train`
-    (divided by N). `sha256` is of the file, `columns` are the names, `dependent` those without which the covariance would not be singular.
+    `train` (N, d) and `test` (M, d) are the two parts, `mean` (d,) and `covariance` (d, d) the moments of `train`
+    (divided by N). `sha256` is of the file; `dependent` are the columns that make the covariance singular.
     """
 
     train: Array

@@ -91,7 +91,7 @@ class KDETruth(NamedTuple):
 
 
 class KDEParams(NamedTuple):
-    """A fitted estimate: its rows, the bandwidth of each feature (d,), and the log kernel sums at the test rows (m,)."""
+    """A fitted estimate: rows, the bandwidth of each feature (d,), the log kernel sums at the test rows (m,)."""
 
     rows: Rows
     bandwidth: Array

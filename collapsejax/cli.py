@@ -1,4 +1,4 @@
-"""The command line: flags made from the library's own dataclasses, progress, tables, and the paths written."""
+"""The command line: flags made from the library's own dataclasses, and what each command does with them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import contextlib
 import dataclasses
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
 
 import jax
-import numpy as np
-import rich.console
-import rich.progress
-import rich.table
 import tyro
 import xarray as xr
-from rich.box import SIMPLE
 from tyro.extras import SubcommandApp
 
-from . import store
+from . import console, store
 from .base import Source, check_count, nearest
 from .loop import metric_names
-from .results import milestones, summarize
 from .sources import Table, make
 from .sweeps import sweep
 from .tasks.gaussian import Gaussian
@@ -77,15 +71,15 @@ class Simulation:
             figure = stack.enter_context(store.reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
             with store.reserve(self.out, overwrite=self.overwrite) if self.out else contextlib.nullcontext() as out:
-                with _progress(self.num_seeds) as progress:
+                with console.progress(self.num_seeds) as progress:
                     key = jax.random.key(self.seed)
                     dataset = sweep(task, self.workflow, **sizes, num_seeds=self.num_seeds, key=key, progress=progress)
                 if out:
                     store.write(dataset, out)
-            _print_tables(dataset, self.metric)
+            console.print_tables(dataset, self.metric)
             if figure:
                 _draw(dataset, self.metric, figure, self.plot)
-        _print_times(dataset)
+        console.print_times(dataset)
         for path in filter(None, (self.out, self.plot)):
             print(f"wrote {path}")
 
@@ -255,66 +249,10 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-@contextlib.contextmanager
-def _progress(num_seeds: int) -> Iterator[Callable[[str, int], None]]:
-    """Report seeds done to stderr: a bar a workflow in a terminal, else a line at each end."""
-    console = rich.console.Console(stderr=True)
-    if not console.is_terminal:
-        last = {0: "compiling", num_seeds: f"{num_seeds} seeds done"}
-        yield lambda workflow, done: done in last and console.print(f"{workflow}: {last[done]}", highlight=False)
-        return
-    with rich.progress.Progress(
-        "{task.description}",
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        "seeds",
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-    ) as bars:
-        tasks = {}
-
-        def report(workflow: str, done: int) -> None:
-            if workflow not in tasks:
-                tasks[workflow] = bars.add_task(f"{workflow} (compiling)", total=num_seeds)
-                return
-            bars.update(tasks[workflow], completed=done, description=workflow)
-
-        yield report
-
-
-def _print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
-    console = rich.console.Console()
-    if not console.is_terminal:
-        console.width = 120
-    shown = milestones(dataset.sizes["generation"])
-    for name in metrics or dataset.data_vars:
-        statistics = summarize(dataset[name]).isel(generation=shown)
-        console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
-        table = rich.table.Table(box=SIMPLE)
-        table.add_column("\niteration", justify="right", no_wrap=True)
-        for workflow in dataset.workflow.values:
-            for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
-                table.add_column(heading, justify="right", no_wrap=True)
-        for position, generation in enumerate(shown):
-            cells = []
-            for workflow in dataset.workflow.values:
-                mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
-                mark = f" ({infinite:.0f} inf)" if 0 < infinite < dataset.sizes["seed"] else ""
-                cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
-            table.add_row(str(generation + 1), *cells)
-        console.print(table)
-
-
 def _check_metrics(wanted: Sequence[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
             raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
-
-
-def _print_times(dataset: xr.Dataset) -> None:
-    times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
-    for workflow, compiling, running in times:
-        print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.sizes['seed']} seeds)")
 
 
 def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str) -> None:

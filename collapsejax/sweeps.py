@@ -75,8 +75,8 @@ def sweep(
         compile_seconds.append(compiled - start)
         run_seconds.append(time.perf_counter() - compiled)
     attributes = {
-        "task": json.dumps(describe(task)),
-        "workflows": json.dumps([describe(workflow) for workflow in workflows]),
+        "task": json.dumps(_describe(task)),
+        "workflows": json.dumps([_describe(workflow) for workflow in workflows]),
         "num_samples": num_samples,
         "num_generations": num_generations,
         "num_seeds": num_seeds,
@@ -108,14 +108,14 @@ def _in_chunks(
     return {name: np.concatenate([part[name] for part in parts])[:num_seeds] for name in parts[0]}
 
 
-def describe(config: Any) -> Any:
+def _describe(config: Any) -> Any:
     """A configuration as JSON values: a class by its `name` and fields, without arrays."""
     if dataclasses.is_dataclass(config):
         fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
         named = {"name": config.name} if hasattr(config, "name") else {}
-        return named | {key: describe(value) for key, value in fields.items() if not _is_hidden(value)}
+        return named | {key: _describe(value) for key, value in fields.items() if not _is_hidden(value)}
     if isinstance(config, tuple):
-        return [describe(value) for value in config]
+        return [_describe(value) for value in config]
     return config.item() if hasattr(config, "item") else config
 
 

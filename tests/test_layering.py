@@ -14,7 +14,7 @@ LEVELS = [
     {"workflows", "tasks"},
     {"loop"},
     {"results", "store"},
-    {"sweeps", "plots"},
+    {"sweeps", "plots", "console"},
     {"cli"},
     {"__main__", "__init__"},
 ]

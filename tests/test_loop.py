@@ -74,6 +74,10 @@ class Fresh:
     name = "fresh"
     needs_rows = False
 
+    def check(self, num_samples):
+        if self.num_fresh < 0:
+            raise ValueError(f"num_fresh={self.num_fresh}: must be at least 0")
+
     def capacity(self, num_samples, num_generations):
         return num_samples + self.num_fresh
 
@@ -222,6 +226,7 @@ print("equal")
         (dict(task=cj.Gaussian(sigma2=2.0, source=cj.sources.moons())), "sigma2=2.0: a source has its own variance"),
         (dict(task=cj.Gaussian(source=cj.sources.moons(noise=-1.0))), "noise=-1.0: must be a finite number"),
         (dict(task=cj.KDE(cj.sources.moons(), -0.5)), "bandwidth=-0.5: must be a finite number above 0"),
+        (dict(workflow=Fresh(-1)), "num_fresh=-1: must be at least 0"),
         (dict(task=cj.KDE(cj.sources.moons(), "scott-scaled"), num_samples=1), "'scott-scaled' needs at least 2"),
     ],
 )

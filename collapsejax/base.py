@@ -41,9 +41,11 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 
 def check_positive(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is a finite number above zero."""
+    """Raise ValueError unless `value` is above zero and well within float32's range."""
     if not np.isfinite(value) or value <= 0:
         raise ValueError(f"{name}={value}: must be a finite number above 0")
+    if not 1e-30 <= value <= 1e30:
+        raise ValueError(f"{name}={value}: must lie between 1e-30 and 1e30, or float32 loses it; change the units")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -88,10 +90,10 @@ class Source(Protocol):
         """What is fixed for one seed, such as the places of clusters; () where nothing is."""
 
     def sample(self, key: Array, real: PyTree, n: int) -> Array:
-        """N rows to fit to, (n, d)."""
+        """Draw n rows to fit to, (n, d)."""
 
     def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
-        """N held-out rows, (n, d)."""
+        """Draw n held-out rows, (n, d)."""
 
     def moments(self, real: PyTree) -> tuple[Array, Array]:
         """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""
@@ -113,7 +115,7 @@ class Task(Protocol):
         """All that is fixed for one seed (`truth`), and the parameters a warm start begins from, or None."""
 
     def sample_real(self, key: Array, truth: PyTree, n: int) -> Values:
-        """N rows of real data, leading axis n."""
+        """Draw n rows of real data, leading axis n."""
 
     def summarize(self, truth: PyTree, rows: Dataset) -> Dataset:
         """What `fit` needs to know of `rows`: a summary, or the rows themselves."""
@@ -122,7 +124,7 @@ class Task(Protocol):
         """The model fitted to `train`; `params` is the previous fit where `init` gave one, else None."""
 
     def sample(self, key: Array, truth: PyTree, params: PyTree, n: int) -> Values:
-        """N rows from the fitted model: the structure and dtypes of `sample_real`."""
+        """Draw n rows from the fitted model: the structure and dtypes of `sample_real`."""
 
     def evaluate(self, truth: PyTree, params: PyTree) -> dict[str, Array]:
         """Scalar metrics of the fitted model, deterministic."""

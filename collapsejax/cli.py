@@ -63,7 +63,9 @@ class Simulation:
         if self.seed >= 2**32:
             raise ValueError(f"seed={self.seed}: must be below 2**32")
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
-        if self.metric is not None:
+        if self.out and self.plot and Path(self.out).resolve() == Path(self.plot).resolve():
+            raise ValueError(f"out and plot are both {self.out}; choose two names")
+        if self.metric is not None and self.workflow:
             _check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         with contextlib.ExitStack() as stack:
             if isinstance(task.source, Table):
@@ -146,7 +148,9 @@ class RunGaussian:
     simulation: Simulation
 
     def run(self) -> None:
-        self.simulation.run(Gaussian(**vars(self.task), source=self.source.make()))
+        # The source of that name is what a Gaussian starts from anyway, and dim and sigma2 are its fields.
+        source = None if self.source.source == "gaussian" else self.source.make()
+        self.simulation.run(Gaussian(**vars(self.task), source=source))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,10 +205,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = _parse(arguments)
     try:
         command.run()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         _fail(str(error))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        _fail("out of memory; use a smaller num_samples or num_generations, or --num-seeds in several runs")
     except KeyboardInterrupt:
-        print("collapsejax: interrupted; nothing was written", file=sys.stderr)
+        print("collapsejax: interrupted; results are written whole or not at all", file=sys.stderr)
         sys.exit(130)
 
 

@@ -46,23 +46,32 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
     console = rich.console.Console()
     if not console.is_terminal:
         console.width = 120
+    side_by_side = max(1, (console.width - 12) // 36)
+    workflows = list(dataset.workflow.values)
     shown = milestones(dataset.sizes["generation"])
     for name in metrics or dataset.data_vars:
         statistics = summarize(dataset[name]).isel(generation=shown)
         console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
-        table = rich.table.Table(box=SIMPLE)
-        table.add_column("\niteration", justify="right", no_wrap=True)
-        for workflow in dataset.workflow.values:
-            for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
-                table.add_column(heading, justify="right", no_wrap=True)
-        for position, generation in enumerate(shown):
-            cells = []
-            for workflow in dataset.workflow.values:
-                mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
-                mark = f" ({infinite:.0f} inf)" if 0 < infinite < dataset.sizes["seed"] else ""
-                cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
-            table.add_row(str(generation + 1), *cells)
-        console.print(table)
+        for first in range(0, len(workflows), side_by_side):
+            console.print(
+                _table(statistics.sel(workflow=workflows[first : first + side_by_side]), dataset.sizes["seed"])
+            )
+
+
+def _table(statistics: xr.DataArray, num_seeds: int) -> rich.table.Table:
+    table = rich.table.Table(box=SIMPLE)
+    table.add_column("\niteration", justify="right", no_wrap=True)
+    for workflow in statistics.workflow.values:
+        for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
+            table.add_column(heading, justify="right", no_wrap=True)
+    for position, iteration in enumerate(statistics.iteration.values):
+        cells = []
+        for workflow in statistics.workflow.values:
+            mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
+            mark = f" ({infinite:.0f} inf)" if 0 < infinite < num_seeds else ""
+            cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
+        table.add_row(str(iteration), *cells)
+    return table
 
 
 def print_times(dataset: xr.Dataset) -> None:

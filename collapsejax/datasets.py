@@ -64,11 +64,14 @@ class Rows:
         return Rows(values, self.weights[indices], jnp.int32(indices.shape[0]))
 
     def draw(self, key: Array, k: int) -> Rows:
-        """K of the `count` rows, uniformly without replacement; needs count >= k. All of them come in their order."""
+        """Draw k of the `count` rows uniformly without replacement; needs count >= k. All of them come in their order."""
         return self.take(subset(key, self.count, k))
 
     def resample(self, key: Array, k: int) -> Values:
-        """K values drawn with replacement, with probabilities proportional to the weights: pytree of (k, ...)."""
+        """Draw k values with replacement, with probabilities proportional to the weights: pytree of (k, ...).
+
+        The uniforms behind it have 23 bits: a pool should have no more than some millions of rows.
+        """
         cumulative = jnp.cumsum(self.weights)
         target = jax.random.uniform(key, (k,)) * cumulative[-1]
         indices = jnp.searchsorted(cumulative, target, side="right")

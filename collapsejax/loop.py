@@ -208,6 +208,9 @@ def _prepare(
     """Positional and static arguments of `_simulate`, checked."""
     if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:
         raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
+    for name, part in (("task", task), ("workflow", workflow)):
+        if jax.tree_util.all_leaves([part]):
+            raise ValueError(f"{name}: want an object whose class is decorated with collapsejax.pytree, not {part!r}")
     _check(task, workflow, num_samples, num_generations)
     literal = rows or workflow.needs_rows
     size_is_traced = not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
@@ -233,6 +236,8 @@ def _check(task: Task, workflow: Workflow, num_samples: Any, num_generations: in
     check_count("num_generations", num_generations)
     if not isinstance(num_samples, jax.core.Tracer):
         check_count("num_samples", num_samples)
+        if num_samples >= 2**31:
+            raise ValueError(f"num_samples={num_samples}: must be below 2**31")
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
     for part in (task, workflow):

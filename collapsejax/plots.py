@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .base import nearest
-from .results import summarize
+from .results import METRICS, summarize
 from .workflows import WORKFLOWS
 
 _STYLE = {
@@ -51,10 +51,11 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
     Raises ValueError for a metric that is not there, naming the nearest.
     """
     for metric in metrics or ():
-        if metric not in dataset:
+        if metric not in dataset.data_vars:
             raise ValueError(f"metric {metric!r}: there is none; {nearest(metric, map(str, dataset.data_vars))}")
     if metrics is None:
-        metrics = [name for name in dataset.data_vars if np.isfinite(dataset[name]).any()] or list(dataset.data_vars)
+        names = [*(name for name in METRICS if name in dataset), *(n for n in dataset.data_vars if n not in METRICS)]
+        metrics = [name for name in names if np.isfinite(dataset[name]).any()] or names
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]
     workflows = known + [name for name in dataset.workflow.values if name not in known]
     with matplotlib.rc_context(_STYLE):

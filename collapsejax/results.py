@@ -73,8 +73,8 @@ def _warn_of_nan(variable: xr.DataArray) -> None:
 def summarize(variable: xr.DataArray) -> xr.DataArray:
     """Statistics of a metric over its seeds: dimension `seed` becomes `statistic`.
 
-    "mean" and "se" (its standard error) are those of the finite values, and "num_infinite" says how many others there
-    are; "median" is that of all. Without a finite value the mean is the infinite one; without two, se is NaN.
+    "mean" and "se" (its standard error) are those of the finite values, and "num_infinite" says how many infinite ones
+    there are; "median" is that of all. Without a finite value the mean is the infinite one; without two, se is NaN.
     """
     axis = variable.get_axis_num("seed")
     values = np.moveaxis(variable.values.astype(np.float64), axis, 0)
@@ -85,7 +85,7 @@ def summarize(variable: xr.DataArray) -> xr.DataArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         se = np.sqrt((deviations**2).sum(axis=0) / (count - 1) / count)
     statistics = [np.where(count > 0, mean, values[0]), np.where(count > 1, se, np.nan)]
-    statistics += [np.median(values, axis=0), len(values) - count]
+    statistics += [np.median(values, axis=0), np.isinf(values).sum(axis=0)]
     template = variable.isel(seed=0, drop=True)
     return xr.concat(
         [template.copy(data=data) for data in statistics],

@@ -10,7 +10,7 @@ from .base import Array
 
 
 def subset(key: Array, count: Array, k: int) -> Array:
-    """K of the integers 0 ... count-1, uniformly without replacement, (k,) int32; `count` >= k may be traced.
+    """Draw k of the integers 0 ... count-1 uniformly without replacement, (k,) int32; `count` >= k may be traced.
 
     Floyd's algorithm (Bentley and Floyd 1987, Comm. ACM 30, 754): candidate i is uniform on the first
     count - k + i + 1 integers, and stands for the last of these if it was taken before. It costs k^2 comparisons

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,18 @@ def _git_commit() -> str:
         return "unknown"
 
 
+def _is_store(path: Path) -> bool:
+    """Whether a folder is a store that this package wrote."""
+    metadata = path / "zarr.json"
+    return metadata.is_file() and "version_collapsejax" in metadata.read_text()
+
+
 @contextlib.contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails."""
+def _staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
+    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails.
+
+    Where something has come to `path` meanwhile that may not be replaced, the new one is kept beside it.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     try:
@@ -57,6 +66,10 @@ def _staged(path: Path) -> Iterator[Path]:
     new, old = scratch / "new", scratch / "old"
     try:
         yield new
+        if path.exists() and not may_replace():
+            beside = path.with_name(f"{path.stem}-{scratch.name.split('.')[-2]}{path.suffix}")
+            os.replace(new, beside)
+            raise ValueError(f"{path}: something else was written there meanwhile; this is now {beside}")
         if path.exists():
             os.replace(path, old)
         try:
@@ -83,9 +96,9 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     if path.exists():
         if not overwrite:
             raise ValueError(f"{path}: is there already; choose another name, or overwrite it (--overwrite)")
-        if not (path / "zarr.json").is_file():
+        if not _is_store(path):
             raise ValueError(f"{path}: is no store of results, so it is not overwritten; choose another name")
-    with _staged(path) as scratch:
+    with _staged(path, lambda: overwrite and _is_store(path)) as scratch:
         yield scratch
 
 
@@ -102,7 +115,7 @@ def reserve_figure(path: str | Path) -> Iterator[Path]:
         raise ValueError(f"{path}: a figure's name ends in {', '.join(FIGURE_SUFFIXES)}")
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; choose another name")
-    with _staged(path) as scratch:
+    with _staged(path, path.is_file) as scratch:
         yield scratch
 
 
@@ -127,6 +140,9 @@ def open(path: str | Path) -> xr.Dataset:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: there is no such store; check the path")
     try:
-        return xr.open_dataset(path, engine="zarr", consolidated=False)
+        dataset = xr.open_dataset(path, engine="zarr", consolidated=False)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path}: not a store of results, as `collapsejax run --out` writes them ({error})") from None
+    if not {"workflow", "generation"} <= set(dataset.dims):
+        raise ValueError(f"{path}: not a store of results, as `collapsejax run --out` writes them")
+    return dataset

@@ -45,7 +45,8 @@ def sweep(
         num_samples: rows of the first real batch and of every synthetic batch (n).
         num_generations: models fitted (G).
         rows: draw and pool literal rows even where the law of their summary is known.
-        num_seeds: seeds (S), the same ones for each workflow.
+        num_seeds: seeds (S). Workflows share a seed's random numbers where they share the representation of the data:
+            with `rows=True` all of them start from the same real rows.
         key: the root of all randomness; seed s has the key `fold_in(key, s)`.
         progress: called with a workflow's name and the seeds done, also with 0 before it is compiled.
 
@@ -56,6 +57,8 @@ def sweep(
     Raises:
         ValueError: for sizes, parameters or names that make no sense, before anything is compiled.
     """
+    if isinstance(workflows, str):
+        workflows = [workflows]
     workflows = [find(workflow) if isinstance(workflow, str) else workflow for workflow in workflows]
     names = [workflow.name for workflow in workflows]
     if not names or len(set(names)) < len(names):
@@ -64,6 +67,18 @@ def sweep(
     size = dict(num_samples=num_samples, num_generations=num_generations, rows=rows)
     # Every workflow is checked before the first is compiled.
     chunks = [_chunk_size(num_seeds, state_bytes(task, workflow, **size)) for workflow in workflows]
+    attributes = {
+        "task": json.dumps(_describe(task), default=str),
+        "workflows": json.dumps([_describe(workflow) for workflow in workflows], default=str),
+        "num_samples": num_samples,
+        "num_generations": num_generations,
+        "num_seeds": num_seeds,
+        "rows": int(rows),
+        "key": json.dumps(jax.random.key_data(key).tolist()),
+        "key_impl": str(jax.random.key_impl(key)),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **provenance(),
+    }
     metrics, compile_seconds, run_seconds = {}, [], []
     for workflow, chunk in zip(workflows, chunks, strict=True):
         report = (lambda done, name=workflow.name: progress(name, done)) if progress else lambda done: None
@@ -74,20 +89,7 @@ def sweep(
         metrics[workflow.name] = _in_chunks(simulate, keys, chunk, report)
         compile_seconds.append(compiled - start)
         run_seconds.append(time.perf_counter() - compiled)
-    attributes = {
-        "task": json.dumps(_describe(task)),
-        "workflows": json.dumps([_describe(workflow) for workflow in workflows]),
-        "num_samples": num_samples,
-        "num_generations": num_generations,
-        "num_seeds": num_seeds,
-        "rows": int(rows),
-        "key": json.dumps(jax.random.key_data(key).tolist()),
-        "key_impl": str(jax.random.key_impl(key)),
-        "compile_seconds": compile_seconds,
-        "run_seconds": run_seconds,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **provenance(),
-    }
+    attributes |= {"compile_seconds": compile_seconds, "run_seconds": run_seconds}
     return to_dataset(metrics, num_samples, attributes)
 
 

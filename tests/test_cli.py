@@ -2,11 +2,13 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from sklearn import datasets as sklearn_datasets
 
 import collapsejax as cj
+from collapsejax import console
 from collapsejax.cli import main
 
 SMALL = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3"]
@@ -116,6 +118,8 @@ def test_iris_through_both_tasks(capsys):
         ("run gaussian --ddof 3", "ddof=3: must be 0"),
         ("run gaussian --workflow replac", "did you mean 'replace'"),
         ("run gaussian --workflow", "give at least one"),
+        ("run gaussian --workflow --metric kl", "give at least one"),
+        ("run gaussian --out a.png --plot a.png", "choose two names"),
         ("run gaussian --metric trace", "did you mean 'trace_ratio'"),
         ("run gaussian --path x.csv", "name one with --source"),
         ("run gaussian --source moons --dim 3", "the source has 2 features"),
@@ -159,6 +163,17 @@ def test_as_a_process(arguments, code, message, folder):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_tables_fit_the_terminal(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
+    size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
+    console.print_tables(cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size), None)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert out.count("median") == 4 * 2
+
+
 def test_a_failing_run_leaves_nothing(folder, monkeypatch):
     def fails(*arguments, **options):
         raise MemoryError
@@ -177,5 +192,5 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     with pytest.raises(SystemExit) as leaving:
         main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
     assert leaving.value.code == 130
-    assert "nothing was written" in capsys.readouterr().err
+    assert "written whole or not at all" in capsys.readouterr().err
     assert not os.listdir(folder)

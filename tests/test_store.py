@@ -102,6 +102,29 @@ def test_a_failure_leaves_what_was_there(dataset, tmp_path):
     assert cj.open(tmp_path / "a.zarr").sizes["seed"] == 25
 
 
+def test_what_came_meanwhile_is_kept(dataset, tmp_path):
+    """Two runs with one name: the second to finish finds the first's results there."""
+
+    def second():
+        with store.reserve(tmp_path / "a.zarr") as scratch:
+            store.write(dataset, scratch)
+            cj.save(dataset.isel(seed=slice(3)), tmp_path / "a.zarr")
+
+    with pytest.raises(ValueError, match="something else was written there meanwhile"):
+        second()
+    assert cj.open(tmp_path / "a.zarr").sizes["seed"] == 3
+    (beside,) = (path for path in tmp_path.iterdir() if path.name != "a.zarr")
+    assert cj.open(beside).sizes["seed"] == 25
+
+
+def test_other_stores_are_not_ours(dataset, tmp_path):
+    xr.Dataset({"a": ("x", np.ones(3))}).to_zarr(tmp_path / "b.zarr", zarr_format=3, consolidated=False)
+    with pytest.raises(ValueError, match="not a store of results"):
+        cj.open(tmp_path / "b.zarr")
+    with pytest.raises(ValueError, match="is no store of results"):
+        cj.save(dataset, tmp_path / "b.zarr", overwrite=True)
+
+
 def test_places_that_cannot_be_written_to(dataset, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         cj.save(dataset, tmp_path / "nowhere" / "a.zarr")

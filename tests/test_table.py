@@ -59,7 +59,6 @@ def test_rows_are_drawn_without_replacement(iris, key):
         ("a\tb\n1\t2\n3\t4\n5\t6\n", "tab.tsv", ("a", "b")),
         ("a,b\n1,2\n3,4\n5,6\n", "bom.csv", ("a", "b")),
         ("# a,b\n1,2\n3,4\n5,6\n", "savetxt.csv", ("a", "b")),
-        ("1,2\n3,4\n5,6\n", "bare.csv", ("0", "1")),
         (",a,b\n0,1,2\n1,3,4\n2,5,6\n", "index.csv", ("a", "b")),
         ('a,"b, c"\n1,2\n\n3,4\n5,6\n', "quotes.csv", ("a", "b, c")),
         ("a,when,b\n1,NA,2\n3,x,4\n5,7,6\n", "text.csv", ("a", "b")),
@@ -84,6 +83,9 @@ def test_npy(tmp_path):
     [
         ("", {}, "the file is empty"),
         ("a,b\n", {}, "no rows below"),
+        ("2019,2020\n1,2\n3,4\n", {}, "line 1 holds numbers; put a line with the names"),
+        ("a,b\n" + "1,0.1\n2,0.1\n3,0.1\n" * 8, dict(standardize=True), "column 'b' is constant"),
+        ("a\n1e-21\n2e-21\n3e-21\n", {}, "float32 cannot follow; standardize it"),
         ("a,b\n1,2\n3\n", {}, "line 3 has 1 fields and line 1 has 2"),
         ("a,b\nx,y\nz,w\n", {}, "none of its columns is numeric"),
         ("a,b\n1,2\n3,nan\n4,5\n", {}, "line 3, column 'b' holds 'nan'"),

@@ -65,12 +65,12 @@ class Table:
         return ()
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
-        """N different rows of the training part."""
+        """Draw n different rows of the training part."""
         del real
         return self.train[subset(key, self.train.shape[0], n)]
 
     def sample_test(self, key: Array, real: tuple[()], n: int) -> Array:
-        """N different held-out rows."""
+        """Draw n different held-out rows."""
         del real
         return self.test[subset(key, self.num_held_out, n)]
 
@@ -119,7 +119,7 @@ def table(
             f"{path}: test_fraction={test_fraction} of {len(values)} rows leaves one part empty; change it or add rows"
         )
     test, train = values[order[:num_test]], values[order[num_test:]]
-    mean, spread = train.mean(axis=0), train.std(axis=0)
+    mean, spread = train.mean(axis=0), _spread(train)
     if standardize:
         if np.any(spread == 0):
             raise ValueError(f"{path}: column {names[np.argmin(spread)]!r} is constant and cannot be standardised")
@@ -202,7 +202,7 @@ def _split_csv(path: Path) -> tuple[list[str], list[int], list[list[str]]]:
                 f"{path}: line {line} has {len(row)} fields and line {lines[0]} has {len(rows[0])}; make them equal"
             )
     if all(_number(cell) is not None for cell in rows[0]):
-        return [str(column) for column in range(len(rows[0]))], lines, rows
+        raise ValueError(f"{path}: line {lines[0]} holds numbers; put a line with the names of the columns before it")
     names = [name.strip() for name in rows[0]]
     names[0] = names[0].removeprefix("#").strip()
     for name in names:
@@ -235,17 +235,25 @@ def _is_numeric(cells: Sequence[str]) -> bool:
 
 def _check_precision(path: Path, names: list[str], mean: np.ndarray, spread: np.ndarray) -> None:
     for name, centre, width in zip(names, mean, spread, strict=True):
-        if abs(centre) + width > 1e15 or 0 < width < 1e-5 * abs(centre):
+        if abs(centre) + width > 1e15 or 0 < width < max(1e-5 * abs(centre), 1e-15):
             raise ValueError(
                 f"{path}: column {name!r} varies by {width:.3g} about {centre:.6g}, which float32 cannot follow; "
                 "standardize it"
             )
 
 
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Standard deviation of each column, exactly 0 where it is constant (whose mean rounding can put elsewhere)."""
+    return np.where(np.ptp(rows, axis=0) == 0, 0.0, rows.std(axis=0))
+
+
 def _dependent(names: list[str], rows: np.ndarray) -> tuple[str, ...]:
-    """Columns that are constant or, to float32's precision, linear combinations of those before them."""
-    spread = rows.std(axis=0)
-    centred = (rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    """Columns that are constant, or a combination of those before them up to 0.3 % of their spread.
+
+    Below that, float32 could not factor the covariance.
+    """
+    spread = _spread(rows)
+    centred = np.where(spread > 0, rows - rows.mean(axis=0), 0.0) / np.where(spread > 0, spread, 1.0)
     unexplained = np.zeros(len(names))
     triangle = np.abs(np.diagonal(np.linalg.qr(centred, mode="r"))) / math.sqrt(len(rows))
     unexplained[: len(triangle)] = triangle

@@ -64,7 +64,7 @@ class Rows:
         return Rows(values, self.weights[indices], jnp.int32(indices.shape[0]))
 
     def draw(self, key: Array, k: int) -> Rows:
-        """Draw k of the `count` rows uniformly without replacement; needs count >= k. All of them come in their order."""
+        """Draw k of the `count` rows uniformly without replacement; with count = k, all of them in their order."""
         return self.take(subset(key, self.count, k))
 
     def resample(self, key: Array, k: int) -> Values:

@@ -11,8 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .base import nearest
-from .results import METRICS, summarize
+from .results import METRICS, check_metrics, summarize
 from .workflows import WORKFLOWS
 
 _STYLE = {
@@ -50,10 +49,9 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
 
     Raises ValueError for a metric that is not there, naming the nearest.
     """
-    for metric in metrics or ():
-        if metric not in dataset.data_vars:
-            raise ValueError(f"metric {metric!r}: there is none; {nearest(metric, map(str, dataset.data_vars))}")
-    if metrics is None:
+    if metrics is not None:
+        check_metrics(metrics, map(str, dataset.data_vars))
+    else:
         names = [*(name for name in METRICS if name in dataset), *(n for n in dataset.data_vars if n not in METRICS)]
         metrics = [name for name in names if np.isfinite(dataset[name]).any()] or names
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]

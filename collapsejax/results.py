@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from .base import nearest
 
 # Metric: (long name, units).
 METRICS = {
@@ -19,6 +21,16 @@ METRICS = {
 }
 
 STATISTICS = ("mean", "se", "median", "num_infinite")
+
+
+def check_metrics(wanted: Sequence[str], known: Iterable[str]) -> None:
+    """Raise ValueError, naming the nearest, unless all metrics `wanted` are `known` and there is one."""
+    known = list(known)
+    if not wanted:
+        raise ValueError(f"metric: give at least one name of {', '.join(known)}")
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
 
 
 def to_dataset(

@@ -121,6 +121,8 @@ def test_iris_through_both_tasks(capsys):
         ("run gaussian --workflow --metric kl", "give at least one"),
         ("run gaussian --out a.png --plot a.png", "choose two names"),
         ("run gaussian --metric trace", "did you mean 'trace_ratio'"),
+        ("run gaussian --metric", "metric: give at least one name"),
+        ("run gaussian --source gaussian --noise 0.1", "source 'gaussian' has no such setting"),
         ("run gaussian --path x.csv", "name one with --source"),
         ("run gaussian --source moons --dim 3", "the source has 2 features"),
         ("run kde --bandwidth inf", "bandwidth=inf: must be a finite number above 0"),
@@ -178,7 +180,7 @@ def test_a_failing_run_leaves_nothing(folder, monkeypatch):
     def fails(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr("collapsejax.cli.sweep", fails)
+    monkeypatch.setattr("collapsejax.commands.sweep", fails)
     with pytest.raises(MemoryError):
         main(["run", "gaussian", *SMALL, "--out", "g.zarr", "--plot", "g.png"])
     assert not os.listdir(folder)
@@ -188,7 +190,7 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("collapsejax.cli.sweep", interrupted)
+    monkeypatch.setattr("collapsejax.commands.sweep", interrupted)
     with pytest.raises(SystemExit) as leaving:
         main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
     assert leaving.value.code == 130

@@ -15,6 +15,7 @@ LEVELS = [
     {"loop"},
     {"results", "store"},
     {"sweeps", "plots", "console"},
+    {"commands"},
     {"cli"},
     {"__main__", "__init__"},
 ]

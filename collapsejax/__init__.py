@@ -4,7 +4,7 @@ import importlib
 
 from . import sources
 from .base import pytree, static
-from .loop import Result, compile_seeds, run, run_seeds, seed_keys
+from .loop import Result, run, run_seeds, seed_keys
 from .tasks.gaussian import Gaussian
 from .tasks.kde import KDE
 from .workflows import Accumulate, AccumulateSubsample, Replace
@@ -19,7 +19,6 @@ __all__ = [
     "Gaussian",
     "Replace",
     "Result",
-    "compile_seeds",
     "pytree",
     "run",
     "run_seeds",

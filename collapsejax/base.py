@@ -28,8 +28,25 @@ def static(**kwargs: Any) -> Any:
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
 def pytree(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen dataclass that JAX can trace through; fields made with `static()` stay Python values."""
+    """Make `cls` a frozen dataclass that JAX can trace through; fields made with `static()` stay Python values.
+
+    A list in a field stands for several values, of which `sweep` makes objects with one value each: `__post_init__`
+    is left to those.
+    """
+    validate = cls.__dict__.get("__post_init__")
+    if validate is not None:
+        cls.__post_init__ = lambda self: None if listed_fields(self) else validate(self)
     return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+def listed_fields(config: Any) -> list[tuple[str, ...]]:
+    """Paths of the fields of a dataclass, and of dataclasses in its fields, that hold lists."""
+    paths = []
+    for field in dataclasses.fields(config) if dataclasses.is_dataclass(config) else ():
+        value = getattr(config, field.name)
+        inner = [()] if isinstance(value, list) else listed_fields(value)
+        paths += [(field.name, *path) for path in inner]
+    return paths
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

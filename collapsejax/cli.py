@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -13,21 +14,25 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from .commands import Plot, RunGaussian, RunKDE
+from .sweep_commands import Info, Sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with exit code 2 and one line on stderr where the user has made a mistake."""
     command = _parse(arguments)
     try:
-        command.run()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            command.run()
     except (ValueError, OSError) as error:
         _fail(str(error))
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         _fail("out of memory; use a smaller num_samples or num_generations, or --num-seeds in several runs")
-    except KeyboardInterrupt:
-        print("collapsejax: interrupted; results are written whole or not at all", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        state = str(interrupt) or "results are written whole or not at all"
+        print(f"collapsejax: interrupted; {state}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -37,6 +42,8 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     run.command(name="kde")(RunKDE)
     run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
     app.command(name="run")(run)
+    app.command(name="sweep")(Sweep)
+    app.command(name="info")(Info)
     app.command(name="plot")(Plot)
     complaint = io.StringIO()
     try:
@@ -65,6 +72,11 @@ def _one_line(box: str) -> str:
     parts = [" ".join(" ".join(paragraph).split()) for paragraph in paragraphs]
     hints = [part for part in parts[1:] if part.startswith(("Perhaps you meant", "Available subcommands"))]
     return "; ".join([parts[0].rstrip(".:"), *hints[:1]]) + "; see --help"
+
+
+def _show_warning(message: Warning | str, *where: Any, **options: Any) -> None:
+    del where, options
+    print(f"collapsejax: {message}", file=sys.stderr)
 
 
 def _fail(message: str) -> NoReturn:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
 import jax
 import tyro
 import xarray as xr
 
 from . import console, store
-from .base import Source, check_count
+from .base import check_count
+from .files import reserve_figure
+from .flags import GaussianSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
-from .results import check_metrics
-from .sources import Table, make
+from .results import check_metrics, line_dimensions
+from .sources import Table
 from .sweeps import sweep
-from .tasks.gaussian import Gaussian
-from .tasks.kde import KDE
+from .tasks import KDE, Gaussian
 from .workflows import WORKFLOWS, find
-
-
-def _optional(kind: Any, metavar: str) -> Any:
-    """The type of a flag that may be left out, which its help text explains."""
-    return Annotated[kind | None, tyro.conf.arg(metavar=metavar, help_behavior_hint="")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +48,10 @@ class Simulation:
     num_seeds: int = 100
     seed: int = 0
     rows: bool = False
-    out: _optional(str, "DIR") = None
+    out: optional(str, "DIR") = None
     overwrite: bool = False
-    plot: _optional(str, "FILE") = None
-    metric: _optional(list[str], "NAME [NAME ...]") = None
+    plot: optional(str, "FILE") = None
+    metric: optional(list[str], "NAME [NAME ...]") = None
 
     def run(self, task: Any) -> None:
         check_count("seed", self.seed, least=0)
@@ -68,10 +65,10 @@ class Simulation:
         with contextlib.ExitStack() as stack:
             if isinstance(task.source, Table):
                 print(task.source)
-            figure = stack.enter_context(store.reserve_figure(self.plot)) if self.plot else None
+            figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
             with store.reserve(self.out, overwrite=self.overwrite) if self.out else contextlib.nullcontext() as out:
-                with console.progress(self.num_seeds) as progress:
+                with console.progress() as progress:
                     key = jax.random.key(self.seed)
                     dataset = sweep(task, self.workflow, **sizes, num_seeds=self.num_seeds, key=key, progress=progress)
                 if out:
@@ -85,63 +82,10 @@ class Simulation:
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceFlags:
-    """The real data.
-
-    Args:
-        source: gaussian, blobs, moons, circles, swiss_roll, or table for a file of your own. Default: N(0, sigma2 I)
-            for a Gaussian, moons for a KDE.
-        path: table: CSV file with the names of its columns in the first line, or NPY file.
-        columns: table: names of the columns to use. Default: all numeric ones.
-        standardize: table: give every column mean 0 and variance 1. Default False.
-        test_fraction: table: share of the rows held out. Default 0.2.
-        split_seed: table: which rows are held out. Default 0.
-        noise: moons, circles, swiss_roll: standard deviation of the noise. Default 0.05.
-        factor: circles: radius of the inner circle. Default 0.8.
-        shared_centres: blobs: train and held-out rows share their centres; False is the published form. Default True.
-    """
-
-    source: _optional(str, "NAME") = None
-    path: _optional(str, "FILE") = None
-    columns: _optional(list[str], "NAME [NAME ...]") = None
-    standardize: _optional(bool, "{True,False}") = None
-    test_fraction: _optional(float, "FLOAT") = None
-    split_seed: _optional(int, "INT") = None
-    noise: _optional(float, "FLOAT") = None
-    factor: _optional(float, "FLOAT") = None
-    shared_centres: _optional(bool, "{True,False}") = None
-
-    def make(self, default: str | None = None, **more: Any) -> Source | None:
-        """The source that the flags describe; None where they describe none and there is no default."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | more
-        name = options.pop("source") or default
-        given = {option: value for option, value in options.items() if value is not None}
-        if name is None:
-            if given:
-                raise ValueError(f"{next(iter(given))}: belongs to a source of real data; name one with --source")
-            return None
-        return make(name, **given)
-
-
-def _flags(task: type, **changed: tuple[Any, Any]) -> type:
-    """The fields of a task other than its source, as a dataclass with the task's own documentation.
-
-    `changed` gives (type, default) of fields whose own cannot come from a command line.
-    """
-    hints = get_type_hints(task)
-    fields = []
-    for field in dataclasses.fields(task):
-        if field.name != "source":
-            kind, default = changed.get(field.name, (hints[field.name], field.default))
-            fields.append((field.name, kind, dataclasses.field(default=default)))
-    return dataclasses.make_dataclass(f"{task.__name__}Flags", fields, namespace={"__doc__": task.__doc__})
-
-
-@dataclasses.dataclass(frozen=True)
 class RunGaussian:
     """Fit Gaussians to what earlier Gaussians generated."""
 
-    task: _flags(Gaussian)
+    task: task_flags(Gaussian)
     source: SourceFlags
     simulation: Simulation
 
@@ -154,23 +98,10 @@ class RunGaussian:
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussianSourceFlags:
-    """Only for --source gaussian.
-
-    Args:
-        dim: features of a row. Default 1.
-        sigma2: their variance. Default 1.
-    """
-
-    dim: _optional(int, "INT") = None
-    sigma2: _optional(float, "FLOAT") = None
-
-
-@dataclasses.dataclass(frozen=True)
 class RunKDE:
     """Fit kernel density estimates to what earlier estimates generated."""
 
-    task: _flags(KDE, bandwidth=(float | str, 0.1))
+    task: task_flags(KDE, bandwidth=(float | str, 0.1))
     source: SourceFlags
     gaussian: GaussianSourceFlags
     simulation: Simulation
@@ -181,26 +112,36 @@ class RunKDE:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw stored results: mean over the seeds with a 95 % band, a column a workflow.
+    """Draw stored results: mean over the seeds with a 95 % band, a column a workflow, a line a number of samples.
+
+    Where more was swept, each combination gets a figure: g-dim=3.png and so on.
 
     Args:
-        store: directory written by `collapsejax run --out`.
-        out: figure to write: .png, .pdf or .svg. An older one is redrawn.
+        store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.
+        out: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: the store's name and .png.
         metric: metrics to draw, a row each. Default: all.
     """
 
     store: tyro.conf.Positional[str]
-    out: str
-    metric: _optional(list[str], "NAME [NAME ...]") = None
+    out: optional(str, "FILE") = None
+    metric: optional(list[str], "NAME [NAME ...]") = None
 
     def run(self) -> None:
         dataset = store.open(self.store)
-        with store.reserve_figure(self.out) as figure:
-            _draw(dataset, self.metric, figure, self.out)
-        print(f"wrote {self.out}")
+        out = Path(self.out or Path(self.store).with_suffix(".png"))
+        swept = line_dimensions(dataset)
+        if "num_samples" in swept:
+            swept.append(swept.pop(swept.index("num_samples")))
+        for labels in itertools.product(*(dataset[name].values for name in swept[:-1])):
+            chosen = dict(zip(swept, labels, strict=False))
+            suffix = "".join(f"-{name}={label}" for name, label in chosen.items())
+            path = out.with_name(f"{out.stem}{suffix}{out.suffix}".replace("/", "_"))
+            with reserve_figure(path) as figure:
+                _draw(dataset.sel(chosen), self.metric, figure, path)
+            print(f"wrote {path}")
 
 
-def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str) -> None:
+def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
     from . import plots  # matplotlib takes its time, and only some commands draw
 
     plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:], dpi=300)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import rich.console
@@ -12,34 +16,145 @@ import rich.table
 import xarray as xr
 from rich.box import SIMPLE
 
+from .manifest import Manifest, Record, Shard
+from .plan import Plan
 from .results import milestones, summarize
+from .sweeps import Progress, Report, Timing
+
+_SECONDS_BETWEEN_LINES = 10
 
 
 @contextlib.contextmanager
-def progress(num_seeds: int) -> Iterator[Callable[[str, int], None]]:
-    """Report seeds done to stderr: a bar a workflow in a terminal, else a line at each end."""
+def progress() -> Iterator[Report]:
+    """Report how far a sweep has come to stderr: a bar in a terminal, else lines, one in some seconds."""
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
-        last = {0: "compiling", num_seeds: f"{num_seeds} seeds done"}
-        yield lambda workflow, done: done in last and console.print(f"{workflow}: {last[done]}", highlight=False)
+        yield _Lines(console)
         return
-    with rich.progress.Progress(
+    columns = (
         "{task.description}",
         rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        "seeds",
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-    ) as bars:
-        tasks = {}
+        "cells {task.fields[cells]}/{task.fields[num_cells]}, seeds {task.completed:.0f}/{task.total:.0f},",
+        "{task.fields[speed]}",
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as bars:
+        bar = None
 
-        def report(workflow: str, done: int) -> None:
-            if workflow not in tasks:
-                tasks[workflow] = bars.add_task(f"{workflow} (compiling)", total=num_seeds)
-                return
-            bars.update(tasks[workflow], completed=done, description=workflow)
+        def report(progress: Progress) -> None:
+            nonlocal bar
+            counts = dict(cells=progress.cells, num_cells=progress.num_cells)
+            if bar is None:
+                bar = bars.add_task("", total=progress.num_seeds, completed=progress.seeds, speed="", **counts)
+            bars.update(bar, description=progress.doing, completed=progress.seeds, **counts)
+            speed = bars.tasks[0].speed
+            bars.update(bar, speed=f"{speed:.0f} seeds/s" if speed else "")
 
         yield report
+
+
+class _Lines:
+    def __init__(self, console: rich.console.Console) -> None:
+        self._console, self._doing, self._next, self._began = console, "", 0.0, None
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        self._began = self._began or (now, progress.seeds)
+        finished = progress.seeds == progress.num_seeds
+        if progress.doing == self._doing and now < self._next and not finished:
+            return
+        self._doing, self._next = progress.doing, now + _SECONDS_BETWEEN_LINES
+        since, before = self._began
+        line = f"{progress.doing}: {progress.cells}/{progress.num_cells} cells"
+        if progress.num_seeds:
+            line += f", {progress.seeds}/{progress.num_seeds} seeds"
+        if progress.seeds > before and now > since:
+            speed = (progress.seeds - before) / (now - since)
+            line += f", {speed:.0f} seeds/s, {duration((progress.num_seeds - progress.seeds) / speed)} left"
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, as "2 h 05 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
+    """What a sweep would take, program by program and in all."""
+    console, manifest = rich.console.Console(), plan.manifest
+    table = rich.table.Table(box=SIMPLE)
+    for heading in ("program", "compile", "1000 seeds", "all seeds"):
+        table.add_column(heading, justify="left" if heading == "program" else "right")
+    for timing in timings:
+        seconds = timing.seconds_a_seed * timing.num_cells * manifest.num_seeds
+        cells = (timing.compile_seconds, 1000 * timing.seconds_a_seed, seconds)
+        table.add_row(timing.label, *map(duration, cells))
+    console.print(table)
+    compiling = sum(timing.compile_seconds for timing in timings)
+    running = sum(timing.seconds_a_seed * timing.num_cells for timing in timings) * manifest.num_seeds
+    states = [plan.state_bytes(numbers) for numbers in plan.groups]
+    folder = plan.out.parent if plan.out else Path()
+    print(f"cells: {len(plan.grid.cells)}, each of {manifest.num_seeds} seeds")
+    print(f"compilations: {len(timings)}")
+    print(f"bytes per seed: {_range(states)} of state, {plan.result_bytes} of results")
+    print(f"chunk: {manifest.chunk} seeds, {len(manifest.chunks)} to a cell")
+    print(f"disk: at most {size(plan.kept_bytes)}, of {size(shutil.disk_usage(folder).free)} that are free")
+    print(f"time: about {duration(compiling + running)}, of it {duration(compiling)} compiling")
+
+
+def print_store(
+    manifest: Manifest, records: Mapping[Shard, Record | None], verified: Mapping[Shard, Record | None]
+) -> None:
+    """What a store holds; `verified` has the records whose files have their checksums."""
+    configuration = manifest.configuration
+    print(f"task: {json.dumps(configuration['task'])}")
+    for name, labels in manifest.dims.items():
+        print(f"{name}: {', '.join(map(str, labels))}")
+    for name in ("num_samples", "num_generations", "keep", "rows", "key"):
+        if name not in manifest.dims:
+            print(f"{name}: {configuration[name]}")
+    print(f"num_seeds: {manifest.num_seeds}, in chunks of {manifest.chunk}")
+    print(f"metrics: {', '.join(manifest.metrics)}")
+    print(f"created: {manifest.attributes['created']}")
+    complete = [shard for shard, record in verified.items() if record and record.stop == shard.stop]
+    damaged = [shard for shard, record in records.items() if record and not verified[shard]]
+    print(f"shards: {len(complete)} of {len(records)} complete")
+    for title, shards in (
+        ("damaged", damaged),
+        ("missing", [shard for shard in records if shard not in complete and shard not in damaged]),
+    ):
+        if shards:
+            print(f"{title}: {len(shards)}, the first for {_place(manifest, shards[0])}")
+    written = [record for record in records.values() if record]
+    if written:
+        print(f"written: {min(r.written for r in written)} to {max(r.written for r in written)}")
+        print(f"computing: {duration(sum(record.seconds for record in written))}")
+        for name in written[0].versions:
+            print(f"{name}: {', '.join(sorted({str(record.versions.get(name)) for record in written}))}")
+    if len(complete) < len(records):
+        print("the same command again computes what is missing or damaged")
+
+
+def _place(manifest: Manifest, shard: Shard) -> str:
+    places = zip(manifest.dims.items(), shard.cell, strict=True)
+    cell = ", ".join(f"{name}={labels[place]}" for (name, labels), place in places)
+    return f"seeds {shard.first} to {shard.stop - 1} of {cell}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
+
+
+def size(number: float) -> str:
+    """Bytes in words, as "1.5 GiB"."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
 
 
 def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
@@ -53,12 +168,10 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
         statistics = summarize(dataset[name]).isel(generation=shown)
         console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
         for first in range(0, len(workflows), side_by_side):
-            console.print(
-                _table(statistics.sel(workflow=workflows[first : first + side_by_side]), dataset.sizes["seed"])
-            )
+            console.print(_table(statistics.sel(workflow=workflows[first : first + side_by_side])))
 
 
-def _table(statistics: xr.DataArray, num_seeds: int) -> rich.table.Table:
+def _table(statistics: xr.DataArray) -> rich.table.Table:
     table = rich.table.Table(box=SIMPLE)
     table.add_column("\niteration", justify="right", no_wrap=True)
     for workflow in statistics.workflow.values:
@@ -67,8 +180,10 @@ def _table(statistics: xr.DataArray, num_seeds: int) -> rich.table.Table:
     for position, iteration in enumerate(statistics.iteration.values):
         cells = []
         for workflow in statistics.workflow.values:
-            mean, se, median, infinite = statistics.sel(workflow=workflow).isel(generation=position).values
-            mark = f" ({infinite:.0f} inf)" if 0 < infinite < num_seeds else ""
+            column = statistics.sel(workflow=workflow).isel(generation=position)
+            shown = column.sel(statistic=["mean", "se", "median", "num_infinite", "count"]).values
+            mean, se, median, infinite, count = shown
+            mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
             cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
         table.add_row(str(iteration), *cells)
     return table
@@ -77,4 +192,4 @@ def _table(statistics: xr.DataArray, num_seeds: int) -> rich.table.Table:
 def print_times(dataset: xr.Dataset) -> None:
     times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
     for workflow, compiling, running in times:
-        print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.sizes['seed']} seeds)")
+        print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.num_seeds} seeds)")

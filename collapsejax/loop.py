@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from .base import Array, Dataset, PyTree, Task, Workflow, check_count
+from .base import Array, Dataset, PyTree, Task, Workflow, check_count, listed_fields
 from .datasets import Rows
 
 
@@ -104,7 +104,7 @@ def run(
     Raises:
         ValueError: for sizes or parameters that make no sense.
     """
-    _check(task, workflow, num_samples, num_generations)
+    check_run(task, workflow, num_samples, num_generations)
     experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, record)
     k_scan, truth, carry = experiment.start(key)
     _, result = jax.lax.scan(partial(experiment.step, k_scan, truth), carry, jnp.arange(num_generations))
@@ -151,19 +151,12 @@ def run_seeds(
     return _simulate(*arguments, **static)
 
 
-def compile_seeds(keys: Array, task: Task, workflow: Workflow, **options: Any) -> Callable[[Array], Result]:
-    """`run_seeds` compiled ahead of time: a function of keys in the shape of `keys`. Arguments and errors as there."""
-    (keys, *rest), static = _prepare(keys, task, workflow, **options)
-    compiled = _simulate.lower(keys, *rest, **static).compile()
-    return lambda keys: compiled(keys, *rest)
-
-
 def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int, rows: bool = False) -> int:
     """Bytes that one seed carries from generation to generation: what bounds the seeds that fit into memory.
 
     Nothing is compiled. Raises as `run_seeds`.
     """
-    _check(task, workflow, num_samples, num_generations)
+    check_run(task, workflow, num_samples, num_generations)
     experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, None)
     _, truth, carry = jax.eval_shape(experiment.start, jax.random.key(0))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((truth, carry)))
@@ -211,15 +204,20 @@ def _prepare(
     for name, part in (("task", task), ("workflow", workflow)):
         if jax.tree_util.all_leaves([part]):
             raise ValueError(f"{name}: want an object whose class is decorated with collapsejax.pytree, not {part!r}")
-    _check(task, workflow, num_samples, num_generations)
-    literal = rows or workflow.needs_rows
-    size_is_traced = not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
+    check_run(task, workflow, num_samples, num_generations)
+    traced = size_is_traced(task, workflow, rows)
     task, workflow = jax.tree.map(_as_array, (task, workflow))
-    traced_size = jnp.int32(num_samples) if size_is_traced else None
+    traced_size = jnp.int32(num_samples) if traced else None
     # Axes that are Explicit, make_mesh's default, would make every array inside carry its sharding in its type.
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
-    static = dict(static_size=None if size_is_traced else num_samples, num_generations=num_generations)
+    static = dict(static_size=None if traced else num_samples, num_generations=num_generations)
     return (keys, task, workflow, traced_size), dict(**static, rows=rows, record=record, mesh=mesh)
+
+
+def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
+    """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
+    literal = rows or workflow.needs_rows
+    return not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
 
 
 def _as_array(leaf: Any) -> Any:
@@ -231,8 +229,8 @@ def _law(task: Task, name: str) -> bool:
     return getattr(task, name, None) is not None
 
 
-def _check(task: Task, workflow: Workflow, num_samples: Any, num_generations: int) -> None:
-    """Ask task and workflow whether they make sense, unless they are being traced and so were asked before."""
+def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int) -> None:
+    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
     check_count("num_generations", num_generations)
     if not isinstance(num_samples, jax.core.Tracer):
         check_count("num_samples", num_samples)
@@ -241,5 +239,7 @@ def _check(task: Task, workflow: Workflow, num_samples: Any, num_generations: in
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
     for part in (task, workflow):
+        for path in listed_fields(part):
+            raise ValueError(f"{'.'.join(path)}: a list of values is for collapsejax.sweep; a run has one")
         if hasattr(part, "check"):
             part.check(num_samples)

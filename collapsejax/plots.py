@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .results import METRICS, check_metrics, summarize
+from .results import METRICS, check_metrics, line_dimensions, summarize
 from .workflows import WORKFLOWS
 
 _STYLE = {
@@ -39,16 +39,19 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
     """Mean over the seeds with a 95 % band against model-fitting iteration: a row a metric, a column a workflow.
 
     Args:
-        dataset: as from `sweep` or `open`, with dimensions (workflow, seed, generation) and maybe num_samples, which
-            gives one line each.
+        dataset: as from `sweep` or `open`, with dimensions workflow, seed or statistic, generation, and at most one
+            more, which gives a line each.
         metrics: names of variables. Default: all that are finite somewhere.
 
     The mean and its band are those of the seeds whose value is finite: 1.96 standard errors of the mean, or on a
     logarithmic axis of its logarithm. The axis is logarithmic where positive means span more than a decade and a half.
     Three workflows fill a column of a two-column page.
 
-    Raises ValueError for a metric that is not there, naming the nearest.
+    Raises ValueError for a metric that is not there, naming the nearest, and for more dimensions.
     """
+    swept = line_dimensions(dataset)
+    if len(swept) > 1:
+        raise ValueError(f"dimensions {', '.join(swept)}: a figure shows one; choose a value of the others with .sel")
     if metrics is not None:
         check_metrics(metrics, map(str, dataset.data_vars))
     else:
@@ -62,16 +65,19 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
         )
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
-            _draw_metric(row, dataset[metric], workflows)
+            _draw_metric(row, dataset[metric], workflows, *swept)
         for axis, workflow in zip(axes[0], workflows, strict=True):
             axis.set_title(str(workflow).replace("-", "-\n", 1))
         figure.supxlabel(dataset.iteration.attrs.get("long_name", "iteration"), fontsize=7)
-        if "num_samples" in dataset.dims:
-            axes[0, -1].legend(title="samples per generation", frameon=False)
+        for name in swept:
+            title = dataset[name].attrs.get("long_name", name)
+            axes[0, -1].legend(title=textwrap.fill(title, 16), frameon=False)
     return figure
 
 
-def _draw_metric(row: Sequence[Axes], variable: xr.DataArray, workflows: Sequence[str]) -> None:
+def _draw_metric(
+    row: Sequence[Axes], variable: xr.DataArray, workflows: Sequence[str], swept: str | None = None
+) -> None:
     statistics = summarize(variable)
     means = statistics.sel(statistic="mean")
     finite = means.values[np.isfinite(means.values)]
@@ -80,13 +86,12 @@ def _draw_metric(row: Sequence[Axes], variable: xr.DataArray, workflows: Sequenc
         row[0].set_yscale("log")
     if not len(finite):
         row[0].set_yticks([])
-    sizes = np.atleast_1d(variable.num_samples.values)
-    colours = matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, len(sizes)) if len(sizes) > 1 else [0.3])
+    labels = variable[swept].values if swept else [None]
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, len(labels)) if len(labels) > 1 else [0.3])
     for axis, workflow in zip(row, workflows, strict=True):
         panel = statistics.sel(workflow=workflow)
-        for size, colour in zip(sizes, colours, strict=True):
-            line = panel.sel(num_samples=size) if "num_samples" in panel.dims else panel
-            _draw_line(axis, line, colour, f"{size}")
+        for label, colour in zip(labels, colours, strict=True):
+            _draw_line(axis, panel.sel({swept: label}) if swept else panel, colour, f"{label}")
         axis.grid(visible=True, color="0.9", linewidth=0.5)
         axis.set_axisbelow(True)
     row[0].set_ylabel(_label(variable))

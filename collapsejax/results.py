@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .base import nearest
+from .summaries import STATISTICS, exact_statistics
 
 # Metric: (long name, units).
 METRICS = {
@@ -19,8 +19,6 @@ METRICS = {
     "kl": ("KL(fitted || true)", "nats"),
     "test_nll": ("Negative log-likelihood of held-out rows", "nats per row"),
 }
-
-STATISTICS = ("mean", "se", "median", "num_infinite")
 
 
 def check_metrics(wanted: Sequence[str], known: Iterable[str]) -> None:
@@ -33,77 +31,104 @@ def check_metrics(wanted: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
 
 
-def to_dataset(
-    metrics: Mapping[str, Mapping[str, np.ndarray]], num_samples: int, attributes: Mapping[str, Any]
-) -> xr.Dataset:
-    """A dataset with dimensions (workflow, seed, generation), one variable a metric.
+def metric_labels(name: str) -> dict[str, str]:
+    """Attributes of a metric's variable: "long_name" and "units"; a metric of the user's own has its name."""
+    long_name, units = METRICS.get(name, (name, ""))
+    return {"long_name": long_name, "units": units}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of metrics as they are shown: those of `METRICS` first."""
+    known = list(METRICS)
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def coordinates(
+    dims: Mapping[str, Sequence[Any]],
+    num_samples: int | Sequence[int],
+    *,
+    num_seeds: int,
+    num_generations: int,
+    summary: bool,
+) -> dict[str, xr.Variable]:
+    """Coordinates of results with dimensions (`dims`, seed or statistic, generation).
 
     Args:
-        metrics: for each workflow's name, arrays (S, G) by metric.
-        num_samples: rows a generation (n), kept as a scalar coordinate.
-        attributes: what made the numbers.
-
-    Warns where a metric is NaN, saying where first: no built-in task gives one.
+        dims: labels of the cells along each dimension.
+        num_samples: rows a generation (n), a scalar coordinate unless it is one of `dims`.
+        num_seeds: seeds (S).
+        num_generations: models fitted (G).
+        summary: whether there is a dimension "statistic" in place of "seed".
     """
-    workflows = list(metrics)
-    names = metrics[workflows[0]]
-    variables = {
-        name: (("workflow", "seed", "generation"), np.stack([metrics[workflow][name] for workflow in workflows]))
-        for name in sorted(names, key=lambda name: list(METRICS).index(name) if name in METRICS else len(METRICS))
-    }
-    dataset = xr.Dataset(variables, attrs=dict(attributes))
-    num_generations = dataset.sizes["generation"]
-    dataset = dataset.assign_coords(
-        # A dtype that zarr stores as it is, unlike NumPy's fixed-length strings.
-        workflow=(
-            "workflow",
-            np.array(workflows, dtype=np.dtypes.StringDType()),
-            {"long_name": "Which data each model is fitted to"},
-        ),
-        seed=("seed", np.arange(dataset.sizes["seed"]), {"long_name": "Seed"}),
-        generation=("generation", np.arange(num_generations), {"long_name": "Generation, 0 = fitted to real data"}),
-        iteration=("generation", np.arange(1, num_generations + 1), {"long_name": "Model-fitting iteration"}),
-        num_samples=((), num_samples, {"long_name": "Samples per generation"}),
-    )
-    for name, variable in dataset.data_vars.items():
-        variable.attrs["long_name"], variable.attrs["units"] = METRICS.get(name, (name, ""))
-        _warn_of_nan(variable)
-    return dataset
+    coords = {name: xr.Variable(name, _as_labels(labels), _COORDINATES.get(name)) for name, labels in dims.items()}
+    if "num_samples" not in dims:
+        coords["num_samples"] = xr.Variable((), num_samples, _COORDINATES["num_samples"])
+    if summary:
+        meanings = {"long_name": "Statistic over the seeds", **STATISTICS}
+        coords["statistic"] = xr.Variable("statistic", _as_labels(list(STATISTICS)), meanings)
+    else:
+        coords["seed"] = xr.Variable("seed", np.arange(num_seeds), {"long_name": "Seed"})
+    generations = np.arange(num_generations)
+    coords["generation"] = xr.Variable("generation", generations, {"long_name": "Generation, 0 = fitted to real data"})
+    coords["iteration"] = xr.Variable("generation", generations + 1, {"long_name": "Model-fitting iteration"})
+    return coords
 
 
-def _warn_of_nan(variable: xr.DataArray) -> None:
-    missing = np.argwhere(np.isnan(variable.values))
-    if len(missing):
-        workflow, seed, generation = missing[np.argmin(missing[:, 2])]
-        warnings.warn(
-            f"{variable.name} is NaN in {len(np.unique(missing[:, :2], axis=0))} curves, first under "
-            f"{variable.workflow.values[workflow]!r} for seed {seed} in generation {generation}",
-            stacklevel=3,
-        )
+_COORDINATES = {
+    "workflow": {"long_name": "Which data each model is fitted to"},
+    "num_samples": {"long_name": "Samples per generation"},
+}
+
+
+def _as_labels(labels: Sequence[Any]) -> np.ndarray:
+    # Texts in a dtype that zarr stores as it is, unlike NumPy's fixed-length strings.
+    return np.array(labels, dtype=np.dtypes.StringDType() if isinstance(labels[0], str) else None)
+
+
+def to_dataset(
+    metrics: Mapping[str, np.ndarray],
+    dims: Mapping[str, Sequence[Any]],
+    num_samples: int | Sequence[int],
+    attributes: Mapping[str, Any],
+    *,
+    summary: bool = False,
+) -> xr.Dataset:
+    """A dataset with one variable a metric and the coordinates of `coordinates`.
+
+    Args:
+        metrics: by name, arrays with the axes of `dims`, then seeds or statistics, then generations.
+        dims: labels of the cells along each dimension.
+        num_samples: rows a generation (n).
+        attributes: what made the numbers.
+        summary: whether there are statistics in place of seeds.
+    """
+    *_, num_seeds, num_generations = next(iter(metrics.values())).shape
+    sizes = dict(num_seeds=num_seeds, num_generations=num_generations, summary=summary)
+    axes = (*dims, "statistic" if summary else "seed", "generation")
+    variables = {name: (axes, metrics[name], metric_labels(name)) for name in in_order(metrics)}
+    return xr.Dataset(variables, coordinates(dims, num_samples, **sizes), dict(attributes))
+
+
+def line_dimensions(dataset: xr.Dataset) -> list[str]:
+    """The dimensions of the grid other than workflow."""
+    return [str(name) for name in dataset.dims if name not in ("workflow", "seed", "statistic", "generation")]
 
 
 def summarize(variable: xr.DataArray) -> xr.DataArray:
-    """Statistics of a metric over its seeds: dimension `seed` becomes `statistic`.
+    """Statistics of a metric over its seeds: dimension `seed` becomes `statistic`, see `summaries.STATISTICS`.
 
-    "mean" and "se" (its standard error) are those of the finite values, and "num_infinite" says how many infinite ones
-    there are; "median" is that of all. Without a finite value the mean is the infinite one; without two, se is NaN.
+    A metric that has statistics already is returned as it is. Without a finite value the mean is the infinite one;
+    without two, the standard error is NaN.
     """
+    if "statistic" in variable.dims:
+        return variable
     axis = variable.get_axis_num("seed")
-    values = np.moveaxis(variable.values.astype(np.float64), axis, 0)
-    finite = np.isfinite(values)
-    count = finite.sum(axis=0)
-    mean = np.where(finite, values, 0.0).sum(axis=0) / np.maximum(count, 1)
-    deviations = np.where(finite, values - np.where(finite, mean, 0.0), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        se = np.sqrt((deviations**2).sum(axis=0) / (count - 1) / count)
-    statistics = [np.where(count > 0, mean, values[0]), np.where(count > 1, se, np.nan)]
-    statistics += [np.median(values, axis=0), np.isinf(values).sum(axis=0)]
+    values = np.moveaxis(variable.values, axis, 0)
     template = variable.isel(seed=0, drop=True)
+    names = xr.Variable("statistic", _as_labels(list(STATISTICS)))
     return xr.concat(
-        [template.copy(data=data) for data in statistics],
-        xr.DataArray(list(STATISTICS), dims="statistic"),
-        coords="minimal",
-    )
+        [template.copy(data=data) for data in exact_statistics(values)], names, coords="minimal"
+    ).assign_coords(statistic=names)
 
 
 def milestones(num_generations: int) -> Sequence[int]:

@@ -1,85 +1,23 @@
-"""Results on disk: zarr directories that xarray opens, written whole or not at all."""
+"""Results on disk as zarr directories that xarray opens: whole datasets, and sweeps that are opened as they grow."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jax
 import xarray as xr
 
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
-
-
-def provenance() -> dict[str, Any]:
-    """Versions, platform, device and, in a working copy of the repository, the commit that make a result."""
-    packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")
-    return {
-        **{f"version_{package}": version(package) for package in packages},
-        "version_python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
-        "git_commit": _git_commit(),
-    }
-
-
-def _git_commit() -> str:
-    """The commit of this file, with "-dirty" after local changes; "unknown" where git does not track this file."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+from .files import staged
+from .results import in_order
+from .shards import Shards
 
 
 def _is_store(path: Path) -> bool:
     """Whether a folder is a store that this package wrote."""
     metadata = path / "zarr.json"
     return metadata.is_file() and "version_collapsejax" in metadata.read_text()
-
-
-@contextlib.contextmanager
-def _staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
-    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails.
-
-    Where something has come to `path` meanwhile that may not be replaced, the new one is kept beside it.
-    """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
-    try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    new, old = scratch / "new", scratch / "old"
-    try:
-        yield new
-        if path.exists() and not may_replace():
-            beside = path.with_name(f"{path.stem}-{scratch.name.split('.')[-2]}{path.suffix}")
-            os.replace(new, beside)
-            raise ValueError(f"{path}: something else was written there meanwhile; this is now {beside}")
-        if path.exists():
-            os.replace(path, old)
-        try:
-            os.replace(new, path)
-        except BaseException:
-            if old.exists():
-                os.replace(old, path)
-            raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -98,24 +36,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise ValueError(f"{path}: is there already; choose another name, or overwrite it (--overwrite)")
         if not _is_store(path):
             raise ValueError(f"{path}: is no store of results, so it is not overwritten; choose another name")
-    with _staged(path, lambda: overwrite and _is_store(path)) as scratch:
-        yield scratch
-
-
-@contextlib.contextmanager
-def reserve_figure(path: str | Path) -> Iterator[Path]:
-    """The same for a figure, of which an older one is replaced.
-
-    Raises:
-        FileNotFoundError: the folder is not there.
-        ValueError: the place cannot be written to, or the name does not end like one of a figure.
-    """
-    path = Path(path)
-    if path.suffix not in FIGURE_SUFFIXES:
-        raise ValueError(f"{path}: a figure's name ends in {', '.join(FIGURE_SUFFIXES)}")
-    if path.is_dir():
-        raise ValueError(f"{path}: is a folder; choose another name")
-    with _staged(path, path.is_file) as scratch:
+    with staged(path, lambda: overwrite and _is_store(path)) as scratch:
         yield scratch
 
 
@@ -131,18 +52,27 @@ def write(dataset: xr.Dataset, path: Path) -> None:
 
 
 def open(path: str | Path) -> xr.Dataset:
-    """The dataset that was written to `path`.
+    """The dataset that was written to `path`, or as much of a sweep as is there; a warning says what is missing.
 
     Raises:
         FileNotFoundError: there is nothing.
         ValueError: what is there is no such store.
     """
-    if not Path(path).exists():
+    path = Path(path)
+    if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such store; check the path")
+    complaint = f"{path}: not a store of results, as `collapsejax run` and `collapsejax sweep` write them with --out"
     try:
-        dataset = xr.open_dataset(path, engine="zarr", consolidated=False)
+        sweep = Shards.at(path)
+        dataset = xr.open_dataset(path, engine="zarr", consolidated=None if sweep else False)
     except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path}: not a store of results, as `collapsejax run --out` writes them ({error})") from None
+        raise ValueError(f"{complaint} ({error})") from None
     if not {"workflow", "generation"} <= set(dataset.dims):
-        raise ValueError(f"{path}: not a store of results, as `collapsejax run --out` writes them")
-    return dataset
+        raise ValueError(complaint)
+    if sweep is None:
+        return dataset
+    records = sweep.records()
+    if missing := sum(record is None or record.stop < shard.stop for shard, record in records.items()):
+        again = "the same command again computes what is missing"
+        warnings.warn(f"{path}: {missing} of {len(records)} shards are missing; {again}", stacklevel=2)
+    return sweep.with_latest(dataset[in_order(map(str, dataset.data_vars))])

@@ -1,125 +1,243 @@
-"""Many seeds of one task under several workflows, in chunks of seeds, as one labelled dataset."""
+"""Sweeps: grids of experiments times many seeds, chunk by chunk, in memory or in a store that can be carried on."""
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
-import json
+import contextlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from . import store
 from .base import Array, Task, Workflow
-from .loop import Result, compile_seeds, seed_keys, state_bytes
+from .manifest import Shard
+from .plan import Plan, make_plan
+from .programs import Elastic, Program, Shape, joined
 from .results import to_dataset
-from .store import provenance
-from .workflows import find
+from .shards import Shards, tables
+from .summaries import STATISTICS, State
 
-# A chunk's share of the memory; a program may hold a few copies of the state.
-_CHUNK_BYTES = 2**28
-_MOST_SEEDS = 8192
-_FEWEST_CHUNKS = 10  # so that there is progress to report
+
+class Progress(NamedTuple):
+    """How far a sweep has come: what it is doing, and cells and seeds done of all; a seed counts in every cell."""
+
+    doing: str
+    cells: int
+    num_cells: int
+    seeds: int
+    num_seeds: int
+
+
+Report = Callable[[Progress], None]
 
 
 def sweep(
     task: Task,
     workflows: Sequence[Workflow | str],
     *,
-    num_samples: int,
+    num_samples: int | Sequence[int],
     num_generations: int,
     num_seeds: int,
     key: Array,
+    keep: str = "seeds",
     rows: bool = False,
-    progress: Callable[[str, int], None] | None = None,
+    chunk: int | None = None,
+    out: str | Path | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    share: tuple[int, int] | None = None,
+    progress: Report | None = None,
 ) -> xr.Dataset:
-    """Simulate seeds 0 ... S-1 of `task` under each workflow.
+    """Simulate seeds 0 ... S-1 in every cell of a grid: listed fields of `task` x `workflows` x `num_samples`.
+
+    Cells with the same workflow and static fields share one compiled program: they may differ in numbers, such as
+    `sigma2` or a bandwidth, and in `num_samples` where the exact law is known.
 
     Args:
-        task: what is fitted.
+        task: what is fitted. A list in a field of it, or of its source, makes a dimension of that name.
         workflows: the data it is fitted to; workflows or their names.
-        num_samples: rows of the first real batch and of every synthetic batch (n).
+        num_samples: rows of the first real batch and of every synthetic batch (n); a list makes a dimension.
         num_generations: models fitted (G).
-        rows: draw and pool literal rows even where the law of their summary is known.
         num_seeds: seeds (S). Workflows share a seed's random numbers where they share the representation of the data:
             with `rows=True` all of them start from the same real rows.
-        key: the root of all randomness; seed s has the key `fold_in(key, s)`.
-        progress: called with a workflow's name and the seeds done, also with 0 before it is compiled.
+        key: the root of all randomness; seed s has the key `fold_in(key, s)` in every cell.
+        keep: "seeds", every number of every seed; or "summary", statistics over the seeds (`summaries.STATISTICS`),
+            reduced on the device, so that memory and disk hardly grow with the seeds.
+        rows: draw and pool literal rows even where the law of their summary is known.
+        chunk: seeds that are stored together, and no more of which are computed together. Default: as memory suggests.
+        out: directory of a store. Where this sweep is there already, only what is missing is computed; it may have
+            had fewer seeds. Default: results stay in memory.
+        devices: share the seeds. Default: all that this process has.
+        share: (i, N), to compute part i of N of the shards, beside other processes that write to `out`. Default: JAX's
+            index of this process and number of processes.
+        progress: called before each compilation and after each chunk. If it raises, what has been computed is in `out`.
 
     Returns:
-        A dataset with dimensions (workflow, seed, generation), one variable a metric, and the configuration, versions
-        and seconds in its attributes.
+        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric. Its
+        attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
+        `collapsejax.open` gives.
 
     Raises:
-        ValueError: for sizes, parameters or names that make no sense, before anything is compiled.
+        FileNotFoundError: the folder of `out` is not there.
+        ValueError: for sizes, parameters or names that make no sense, or another sweep in `out`, before anything is
+            compiled.
     """
-    if isinstance(workflows, str):
-        workflows = [workflows]
-    workflows = [find(workflow) if isinstance(workflow, str) else workflow for workflow in workflows]
-    names = [workflow.name for workflow in workflows]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"workflows={names}: give at least one, each of them once")
-    keys = seed_keys(key, num_seeds)
-    size = dict(num_samples=num_samples, num_generations=num_generations, rows=rows)
-    # Every workflow is checked before the first is compiled.
-    chunks = [_chunk_size(num_seeds, state_bytes(task, workflow, **size)) for workflow in workflows]
-    attributes = {
-        "task": json.dumps(_describe(task), default=str),
-        "workflows": json.dumps([_describe(workflow) for workflow in workflows], default=str),
-        "num_samples": num_samples,
-        "num_generations": num_generations,
-        "num_seeds": num_seeds,
-        "rows": int(rows),
-        "key": json.dumps(jax.random.key_data(key).tolist()),
-        "key_impl": str(jax.random.key_impl(key)),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **provenance(),
-    }
-    metrics, compile_seconds, run_seconds = {}, [], []
-    for workflow, chunk in zip(workflows, chunks, strict=True):
-        report = (lambda done, name=workflow.name: progress(name, done)) if progress else lambda done: None
-        report(0)
+    sizes = dict(num_samples=num_samples, num_generations=num_generations, num_seeds=num_seeds)
+    options = dict(keep=keep, rows=rows, chunk=chunk, out=out, devices=devices, share=share)
+    return carry_out(make_plan(task, workflows, **sizes, key=key, **options), progress)
+
+
+def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
+    """Do what is planned. Returns and raises as `sweep`."""
+    opened = Shards.opened(plan.out, plan.manifest, *plan.share) if plan.out else contextlib.nullcontext(_Memory(plan))
+    with opened as results:
+        # A store that is carried on has chunks of its own.
+        run = _Run(plan._replace(manifest=results.manifest), results, progress or (lambda progress: None))
+        try:
+            run.all_groups()
+        except BaseException:
+            with contextlib.suppress(OSError):  # the disk may be full; the shards are safe
+                results.finish()
+            raise
+        results.finish()
+    dataset = store.open(plan.out) if plan.out else results.dataset()
+    return dataset.assign_attrs(run.account())
+
+
+class Timing(NamedTuple):
+    """What a program of a sweep takes: which cells it serves, seconds to compile, seconds for a seed in one cell."""
+
+    label: str
+    num_cells: int
+    compile_seconds: float
+    seconds_a_seed: float
+
+
+def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
+    """Compile every program of a plan and run as few seeds as it runs in step, writing nothing."""
+    timings, num_cells = [], len(plan.grid.cells)
+    for numbers in plan.groups:
+        cells = [plan.grid.cells[number] for number in numbers]
+        if progress:
+            progress(Progress(f"timing {plan.grid.label(cells)}", sum(t.num_cells for t in timings), num_cells, 0, 0))
+        together = plan.shape(numbers, 1).together
+        seeds = min(together * len(plan.settings.devices), plan.manifest.num_seeds)
+        program = Elastic(Program(cells, plan.settings), plan.key, Shape(1, seeds, together), lambda doing: None)
         start = time.perf_counter()
-        simulate = compile_seeds(keys[:chunk], task, workflow, **size)
-        compiled = time.perf_counter()
-        metrics[workflow.name] = _in_chunks(simulate, keys, chunk, report)
-        compile_seconds.append(compiled - start)
-        run_seconds.append(time.perf_counter() - compiled)
-    attributes |= {"compile_seconds": compile_seconds, "run_seconds": run_seconds}
-    return to_dataset(metrics, num_samples, attributes)
+        program([(0, 0, seeds)])
+        seconds = time.perf_counter() - start
+        timings.append(Timing(plan.grid.label(cells), len(cells), program.compile_seconds, seconds / seeds))
+    return timings
 
 
-def _chunk_size(num_seeds: int, seed_bytes: int) -> int:
-    return min(-(-num_seeds // _FEWEST_CHUNKS), _MOST_SEEDS, max(1, _CHUNK_BYTES // seed_bytes))
+class _Memory:
+    """Results that are kept in memory; the same methods as those of `Shards`."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.manifest = plan.manifest
+        inner = len(STATISTICS) if self.manifest.summary else self.manifest.num_seeds
+        shape = (*map(len, self.manifest.dims.values()), inner, self.manifest.num_generations)
+        dtype = np.float64 if self.manifest.summary else np.float32
+        self._values = {name: np.full(shape, np.nan, dtype) for name in self.manifest.metrics}
+        self._states: dict[tuple[int, ...], dict[str, State]] = {}
+
+    def num_seeds(self, shard: Shard) -> int:
+        del shard
+        return 0
+
+    def put(self, shard: Shard, metrics: dict[str, Any], seconds: float) -> None:
+        del seconds
+        if self.manifest.summary:
+            parts = [self._states.pop(shard.cell), metrics] if shard.cell in self._states else [metrics]
+            self._states[shard.cell] = joined(parts)
+            if shard.stop == self.manifest.num_seeds:
+                for name, table in tables([self._states.pop(shard.cell)]).items():
+                    self._values[name][shard.cell] = table
+        else:
+            for name, values in metrics.items():
+                self._values[name][(*shard.cell, slice(shard.first, shard.stop))] = values
+
+    def finish(self) -> None:
+        pass
+
+    def dataset(self) -> xr.Dataset:
+        manifest = self.manifest
+        num_samples = manifest.configuration["num_samples"]
+        return to_dataset(self._values, manifest.dims, num_samples, manifest.attributes, summary=manifest.summary)
 
 
-def _in_chunks(
-    simulate: Callable[[Array], Result], keys: Array, chunk: int, report: Callable[[int], None]
-) -> dict[str, np.ndarray]:
-    """Metrics (S, G) from a program for `chunk` seeds. The last chunk is filled up: one program does for all."""
-    num_seeds = len(keys)
-    parts = []
-    for first in range(0, num_seeds, chunk):
-        indices = jnp.arange(first, first + chunk) % num_seeds
-        parts.append(jax.device_get(simulate(keys[indices]).metrics))
-        report(min(first + chunk, num_seeds))
-    return {name: np.concatenate([part[name] for part in parts])[:num_seeds] for name in parts[0]}
+class _Run:
+    """The share of a sweep that this process does."""
 
+    def __init__(self, plan: Plan, results: Shards | _Memory, report: Report) -> None:
+        self._plan, self._results, self._report = plan, results, report
+        number = {cell.index: number for number, cell in enumerate(plan.grid.cells)}
+        process, num_processes = plan.share
+        # A shard's owner depends on the shard alone: processes agree without asking one another.
+        mine = [s for s in plan.manifest.shards() if (number[s.cell] + s.chunk) % num_processes == process]
+        self._there = {shard: results.num_seeds(shard) for shard in mine}
+        self._todo = [shard for shard, there in self._there.items() if there < shard.stop - shard.first]
+        workflows = plan.grid.dims["workflow"]
+        self._compile_seconds, self._run_seconds = dict.fromkeys(workflows, 0.0), dict.fromkeys(workflows, 0.0)
+        self._num_compilations = 0
+        self._nan: dict[str, str] = {}
 
-def _describe(config: Any) -> Any:
-    """A configuration as JSON values: a class by its `name` and fields, without arrays."""
-    if dataclasses.is_dataclass(config):
-        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-        named = {"name": config.name} if hasattr(config, "name") else {}
-        return named | {key: _describe(value) for key, value in fields.items() if not _is_hidden(value)}
-    if isinstance(config, tuple):
-        return [_describe(value) for value in config]
-    return config.item() if hasattr(config, "item") else config
+    def account(self) -> dict[str, Any]:
+        """What this run took; seconds by workflow."""
+        return {
+            "num_compilations": self._num_compilations,
+            "compile_seconds": list(self._compile_seconds.values()),
+            "run_seconds": list(self._run_seconds.values()),
+        }
 
+    def all_groups(self) -> None:
+        for cells in self._plan.groups:
+            members = {self._plan.grid.cells[number].index for number in cells}
+            if todo := [shard for shard in self._todo if shard.cell in members]:
+                self._one_group(cells, todo)
+        for name, where in self._nan.items():
+            warnings.warn(f"{name} is NaN {where}", stacklevel=4)
 
-def _is_hidden(value: Any) -> bool:
-    return callable(value) or getattr(value, "ndim", 0) > 0
+    def _one_group(self, numbers: list[int], todo: list[Shard]) -> None:
+        grid = self._plan.grid
+        cells = [grid.cells[number] for number in numbers]
+        place = {cell.index: place for place, cell in enumerate(cells)}
+        workflow = grid.workflow_of(cells[0])
+        label = grid.label(cells)
+        self._tell(f"compiling {label}")
+        shape = self._plan.shape(numbers, len(todo))
+        program = Elastic(Program(cells, self._plan.settings), self._plan.key, shape, self._tell)
+        self._tell(label)
+        for shards in (todo[start : start + shape.rows] for start in range(0, len(todo), shape.rows)):
+            compiling, start = program.compile_seconds, time.perf_counter()
+            jobs = [(place[shard.cell], shard.first + self._there[shard], shard.stop) for shard in shards]
+            results = program(jobs)
+            seconds = time.perf_counter() - start - (program.compile_seconds - compiling)
+            for shard, metrics in zip(shards, results, strict=True):
+                self._look_for_nan(shard, metrics)
+                whole = joined([self._results.get(shard), metrics]) if self._there[shard] else metrics
+                self._results.put(shard, whole, seconds / len(shards))
+                self._there[shard] = shard.stop - shard.first
+            self._run_seconds[workflow] += seconds
+            self._tell(label)
+        self._compile_seconds[workflow] += program.compile_seconds
+        self._num_compilations += program.num_compilations
+
+    def _tell(self, doing: str) -> None:
+        missing = {shard.cell for shard, number in self._there.items() if number < shard.stop - shard.first}
+        cells = {shard.cell for shard in self._there}
+        total = sum(shard.stop - shard.first for shard in self._there)
+        self._report(Progress(doing, len(cells - missing), len(cells), sum(self._there.values()), total))
+
+    def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
+        """Note where each metric is NaN for the first time; no built-in task gives one."""
+        for name, values in metrics.items():
+            nan = values["nan"] if isinstance(values, State) else np.isnan(values).sum(axis=0)
+            if nan.any() and name not in self._nan:
+                cell = next(cell for cell in self._plan.grid.cells if cell.index == shard.cell)
+                seeds = f"{nan.max():.0f} of seeds {shard.first} to {shard.stop - 1}"
+                self._nan[name] = f"first in generation {np.argmax(nan > 0)} ({self._plan.grid.label([cell])}; {seeds})"

@@ -36,8 +36,8 @@ def test_run_gaussian(capsys, folder):
     out, err = capsys.readouterr()
     for part in ("trace_ratio", "logdet_ratio", "iteration", "s.e.", "compiled in", "wrote g.zarr", "wrote g.png"):
         assert part in out
-    assert "replace: compiling" in err
-    assert "accumulate: 3 seeds done" in err
+    assert "compiling replace" in err
+    assert "accumulate: 3/3 cells, 9/9 seeds" in err
     dataset = cj.open("g.zarr")
     assert dict(dataset.sizes) == {"workflow": 3, "seed": 3, "generation": 5}
     assert not any(np.isnan(variable).any() for variable in dataset.data_vars.values())

@@ -161,14 +161,6 @@ def test_record_keeps_what_it_returns(key):
     np.testing.assert_array_equal(weight, np.full((3, 4), 6.0))
 
 
-def test_compiled_ahead_of_time(key):
-    keys = cj.seed_keys(key, 6)
-    simulate = cj.compile_seeds(keys[:3], cj.Gaussian(2), cj.Replace(), **SIZE)
-    whole = cj.run_seeds(keys[3:], cj.Gaussian(2), cj.Replace(), **SIZE).metrics
-    for name, values in simulate(keys[3:]).metrics.items():
-        np.testing.assert_array_equal(values, whole[name])
-
-
 def test_metric_names_and_state_bytes():
     size = dict(num_samples=6, num_generations=4)
     assert metric_names(cj.Gaussian(2), cj.Replace(), **size) == ["kl", "logdet_ratio", "mean_sq_error", "trace_ratio"]

@@ -7,7 +7,7 @@ import xarray as xr
 
 import collapsejax as cj
 from collapsejax import store
-from collapsejax.results import METRICS, milestones, summarize, to_dataset
+from collapsejax.results import METRICS, milestones
 
 
 @pytest.fixture(scope="module")
@@ -27,25 +27,6 @@ def test_dataset_is_labelled(dataset):
     assert all({"long_name", "units"} <= set(variable.attrs) for variable in dataset.data_vars.values())
     assert dataset.attrs["task"] == '{"name": "gaussian", "dim": 2, "sigma2": 1.0, "ddof": 0, "source": null}'
     assert {"version_jax", "version_collapsejax", "platform", "device", "git_commit", "created"} <= set(dataset.attrs)
-
-
-def test_sweep_is_run_seeds_in_chunks(dataset):
-    """25 seeds in chunks of 3: the last one is filled up, and every seed is the one that run_seeds gives."""
-    keys = cj.seed_keys(jax.random.key(20240615), 25)
-    whole = cj.run_seeds(keys, cj.Gaussian(2), cj.Accumulate(), num_samples=6, num_generations=5)
-    for name, values in whole.metrics.items():
-        np.testing.assert_allclose(dataset[name].sel(workflow="accumulate"), values, rtol=2e-5, atol=1e-5)
-
-
-def test_sweep_reports_and_refuses():
-    calls, size = [], dict(num_samples=6, num_generations=5, key=jax.random.key(0))
-    cj.sweep(cj.Gaussian(2), ["replace"], num_seeds=25, progress=lambda *call: calls.append(call), **size)
-    assert calls[0] == ("replace", 0)
-    assert calls[-1] == ("replace", 25)
-    assert [done for _, done in calls] == sorted({done for _, done in calls})
-    for workflows, message in (([], "at least one"), (["replace"] * 2, "each of them once"), (["replce"], "'replace'")):
-        with pytest.raises(ValueError, match=message):
-            cj.sweep(cj.Gaussian(2), workflows, num_seeds=3, **size)
 
 
 def test_what_is_opened_is_what_was_written(dataset, tmp_path):
@@ -134,24 +115,6 @@ def test_places_that_cannot_be_written_to(dataset, tmp_path):
         cj.open(tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="not a store of results"):
         cj.open(tmp_path)
-
-
-def test_summary_counts_infinite_values_apart():
-    values = np.array([[1.0, -np.inf, -np.inf], [3.0, 2.0, -np.inf], [8.0, 4.0, -np.inf]])
-    variable = xr.DataArray(values, dims=("seed", "generation"), coords={"generation": [0, 1, 2]})
-    summary = summarize(variable)
-    assert summary.dims == ("statistic", "generation")
-    np.testing.assert_allclose(summary.sel(statistic="mean"), [4.0, 3.0, -np.inf])
-    np.testing.assert_allclose(summary.sel(statistic="se"), [np.sqrt(13 / 3), 1.0, np.nan])
-    np.testing.assert_allclose(summary.sel(statistic="median"), [3.0, 2.0, -np.inf])
-    np.testing.assert_allclose(summary.sel(statistic="num_infinite"), [0, 1, 3])
-
-
-def test_nan_is_announced():
-    metrics = {"replace": {"mine": np.array([[1.0, 2.0, np.nan], [1.0, np.nan, np.nan]])}}
-    with pytest.warns(UserWarning, match="mine is NaN in 2 curves, first under 'replace' for seed 1 in generation 1"):
-        dataset = to_dataset(metrics, 5, {})
-    assert dataset.mine.attrs["long_name"] == "mine"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Files that are written whole or not at all, and who wrote them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, platform, device and, in a working copy of the repository, the commit that make a result."""
+    packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")
+    return {
+        **{f"version_{package}": version(package) for package in packages},
+        "version_python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """The commit of this file, with "-dirty" after local changes; "unknown" where git does not track this file."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, where it appears at once or not at all."""
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        scratch.write_bytes(content)
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold a lock on the file `path`, alone or with others that share it, for the block.
+
+    The system unlocks it when this process ends, however it ends. Where the file system or the platform has no such
+    locks, there is none.
+
+    Raises:
+        BlockingIOError: another process has it, and `wait` is False.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
+                raise
+        yield
+
+
+@contextlib.contextmanager
+def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
+    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails.
+
+    Where something has come to `path` meanwhile that may not be replaced, the new one is kept beside it.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    new, old = scratch / "new", scratch / "old"
+    try:
+        yield new
+        if path.exists() and not may_replace():
+            beside = path.with_name(f"{path.stem}-{scratch.name.split('.')[-2]}{path.suffix}")
+            os.replace(new, beside)
+            raise ValueError(f"{path}: something else was written there meanwhile; this is now {beside}")
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(new, path)
+        except BaseException:
+            if old.exists():
+                os.replace(old, path)
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def reserve_figure(path: str | Path) -> Iterator[Path]:
+    """The same for a figure, of which an older one is replaced.
+
+    Raises:
+        FileNotFoundError: the folder is not there.
+        ValueError: the place cannot be written to, or the name does not end like one of a figure.
+    """
+    path = Path(path)
+    if path.suffix not in FIGURE_SUFFIXES:
+        raise ValueError(f"{path}: a figure's name ends in {', '.join(FIGURE_SUFFIXES)}")
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; choose another name")
+    with staged(path, path.is_file) as scratch:
+        yield scratch

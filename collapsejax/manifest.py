@@ -1,0 +1,115 @@
+"""What a sweep's store is to hold, and what it holds: its manifest, and the records of its shards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .files import write_whole
+
+MANIFEST = "manifest.json"
+_COPY = "manifest.copy.json"
+
+
+class Shard(NamedTuple):
+    """The seeds first <= s < stop of one cell (its place along each dimension): chunk number `chunk`."""
+
+    cell: tuple[int, ...]
+    chunk: int
+    first: int
+    stop: int
+
+
+class Record(NamedTuple):
+    """That a shard is complete: its seeds, the checksums of its files, and who wrote it when, in how many seconds."""
+
+    fingerprint: str
+    first: int
+    stop: int
+    files: dict[str, str]
+    seconds: float
+    written: str
+    versions: dict[str, Any]
+
+
+class Manifest(NamedTuple):
+    """What a store is to hold. `configuration` decides the numbers; `dims` has each dimension's labels."""
+
+    configuration: dict[str, Any]
+    dims: dict[str, list]
+    metrics: list[str]
+    num_seeds: int
+    num_generations: int
+    chunk: int
+    summary: bool
+    attributes: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return digest(_canonical(self.configuration))
+
+    @property
+    def chunks(self) -> list[tuple[int, int]]:
+        """The first seed of each chunk, and the first after it."""
+        return [(first, min(first + self.chunk, self.num_seeds)) for first in range(0, self.num_seeds, self.chunk)]
+
+    def shards(self) -> Iterator[Shard]:
+        for cell in np.ndindex(*map(len, self.dims.values())):
+            for number, (first, stop) in enumerate(self.chunks):
+                yield Shard(cell, number, first, stop)
+
+    def write(self, path: Path) -> None:
+        """Write the manifest of the store at `path`, twice: the copy is read where the first is damaged."""
+        content = self._asdict() | {"chunks": self.chunks}
+        content = json.loads(json.dumps(content))  # tuples become lists, as they will be read
+        text = json.dumps(content | {"checksum": digest(_canonical(content))}, indent=1)
+        for name in (MANIFEST, _COPY):
+            write_whole(path / name, text.encode())
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """The manifest of the store at `path`; None where there is none. Raises ValueError where it is damaged."""
+        there = [path / name for name in (MANIFEST, _COPY) if (path / name).is_file()]
+        for file in there:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                content = json.loads(file.read_text())
+                if content.pop("checksum") == digest(_canonical(content)):
+                    del content["chunks"]
+                    return cls(**content)
+        if there:
+            raise ValueError(f"{path}: {MANIFEST} and its copy are damaged; restore one of them, or move {path} away")
+        return None
+
+    def resumed(self, wanted: Manifest) -> Manifest:
+        """The manifest with as many seeds as are wanted; raises ValueError where `wanted` is another sweep."""
+        if differences := list(_differences(self.configuration, wanted.configuration)):
+            raise ValueError(
+                f"holds another sweep ({'; '.join(differences)}); choose another name, or ask for the same"
+            )
+        if wanted.num_seeds < self.num_seeds:
+            raise ValueError(
+                f"has {self.num_seeds} seeds already, num_seeds={wanted.num_seeds}; ask for as many or more"
+            )
+        return self._replace(num_seeds=wanted.num_seeds, attributes=self.attributes | {"num_seeds": wanted.num_seeds})
+
+
+def _differences(there: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(wanted, dict):
+        for key in there | wanted:
+            yield from _differences(there.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif there != wanted:
+        yield f"{name} is {json.dumps(there)} there, {json.dumps(wanted)} here"
+
+
+def _canonical(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

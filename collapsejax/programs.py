@@ -1,0 +1,285 @@
+"""Compiled programs for grids: cells that differ in traced values alone share one, for any seeds of any of them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from .base import Array
+from .grid import Cell
+from .loop import run, size_is_traced
+from .summaries import State, merge, reduce
+
+_SAFE_SHARE = 0.8  # of the memory that is free, for one call
+
+_SEEDS = PartitionSpec(None, "seed")
+
+
+class Shape(NamedTuple):
+    """How much one call does: `rows` times `seeds` seeds, of which `together` are in step on each device."""
+
+    rows: int
+    seeds: int
+    together: int
+
+    def __str__(self) -> str:
+        return f"{self.rows * self.seeds} seeds at a time"
+
+    def halved(self) -> Shape | None:
+        """The next smaller shape; None where this is the smallest."""
+        if self.rows > 1:
+            return self._replace(rows=-(-self.rows // 2))
+        if self.seeds > 1:
+            seeds = -(-self.seeds // 2)
+            return Shape(1, seeds, min(self.together, seeds))
+        return None
+
+
+class Settings(NamedTuple):
+    """What all programs of a sweep share."""
+
+    num_generations: int
+    literal_rows: bool
+    summary: bool
+    devices: tuple[jax.Device, ...]
+
+
+class Program:
+    """Simulates seeds of cells that differ in the values of traced fields, or in a traced number of samples, alone.
+
+    A call has `shape.rows` rows of `shape.seeds` seeds, a row belonging to one cell. Seeds run `shape.together` at a
+    time, one batch after the other: numbers do not depend, not in the last bit, on how many batches a call has or which
+    device has them, and memory holds the states of one batch only.
+    """
+
+    def __init__(self, cells: Sequence[Cell], settings: Settings) -> None:
+        self._settings = settings
+        leaves = [traced_leaves(cell) for cell in cells]
+        self._structure = jax.tree.structure((cells[0].task, cells[0].workflow))
+        self._varying = [len(cells) > 1 and not _all_equal(column) for column in zip(*leaves, strict=True)]
+        stacked = [
+            np.stack(column) if varies else column[0]
+            for column, varies in zip(zip(*leaves, strict=True), self._varying, strict=True)
+        ]
+        self._size = cells[0].num_samples
+        sizes = [cell.num_samples for cell in cells]
+        traced = size_is_traced(cells[0].task, cells[0].workflow, settings.literal_rows)
+        self._sizes = np.array(sizes, np.int32) if traced else None
+        self._mesh = Mesh(np.array(settings.devices), ("seed",))
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        self._leaves, self._sizes = jax.device_put((stacked, self._sizes), everywhere)
+        self._simulate = self._reduce = None
+
+    def compile(self, key: Array, shape: Shape) -> int:
+        """Compile for calls of that shape; returns the bytes that a device needs for one, by the compiler's account."""
+        self.shape = shape
+        padded = -(-shape.seeds // self._mesh.size) * self._mesh.size
+        seeds = jax.ShapeDtypeStruct((shape.rows, padded), jnp.uint32, sharding=NamedSharding(self._mesh, _SEEDS))
+        cells = jax.ShapeDtypeStruct((shape.rows,), jnp.int32)
+        body = jax.shard_map(
+            partial(self._one_device, shape.together),
+            mesh=self._mesh,
+            in_specs=(*[PartitionSpec()] * 3, _SEEDS, PartitionSpec()),
+            out_specs=_SEEDS,
+            check_vma=False,
+        )
+        self._key = jax.device_put(key, NamedSharding(self._mesh, PartitionSpec()))
+        lowered = jax.jit(body).lower(self._key, self._leaves, self._sizes, seeds, cells)
+        self._simulate = lowered.compile()
+        need = _bytes(self._simulate)
+        if self._settings.summary:
+            values = tuple(lowered.out_info.values())
+            self._reduce = _compiled_reduce(self._mesh, len(values), values[0].shape, values[0].dtype)
+            need = max(need, _bytes(self._reduce))
+        return need
+
+    def free_bytes(self) -> int:
+        """Bytes that are free for a call: on accelerators those of each, on a CPU those of all its parts together."""
+        device, num_devices = self._settings.devices[0], self._mesh.size
+        return free_bytes(device) // (num_devices if device.platform == "cpu" else 1)
+
+    def __call__(self, jobs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+        """Simulate for each (cell, first, stop) the seeds first <= s < stop: at most `shape.rows` jobs.
+
+        Returns:
+            For each job its metrics by name: (stop - first, G) arrays, or a summary's `State` of each.
+        """
+        shape = self.shape
+        padded = -(-shape.seeds // self._mesh.size) * self._mesh.size
+        table = np.zeros((shape.rows, 3), np.int64)
+        table[: len(jobs)] = jobs
+        where, first = table[:, 0].astype(np.int32), table[:, 1].astype(np.uint32)
+        count = np.maximum(table[:, 2] - table[:, 1], 0)  # a job may have none left
+        offsets = np.arange(padded, dtype=np.uint32)[None, :]
+        valid = offsets < count[:, None]
+        # What fills a row up repeats its first seed, so that no loop runs longer for its sake.
+        seeds = first[:, None] + np.where(valid, offsets, 0)
+        seeds, valid = jax.device_put((seeds.astype(np.uint32), valid), NamedSharding(self._mesh, _SEEDS))
+        metrics = self._simulate(self._key, self._leaves, self._sizes, seeds, where)
+        names = list(metrics)
+        if self._reduce is not None:
+            parts = jax.device_get(self._reduce(list(metrics.values()), valid))
+            return [dict(zip(names, _of_row(parts, row), strict=True)) for row in range(len(jobs))]
+        values = jax.device_get(metrics)
+        return [{name: values[name][row, : count[row]] for name in names} for row in range(len(jobs))]
+
+    def _one_device(
+        self, together: int, key: Array, leaves: list[Array], sizes: Array | None, seeds: Array, cells: Array
+    ) -> dict[str, Array]:
+        def one_seed(lane: tuple[Array, Array]) -> dict[str, Array]:
+            seed, cell = lane
+            own = [leaf[cell] if varies else leaf for leaf, varies in zip(leaves, self._varying, strict=True)]
+            task, workflow = jax.tree.unflatten(self._structure, own)
+            size = self._size if sizes is None else sizes[cell]
+            options = dict(num_generations=self._settings.num_generations, rows=self._settings.literal_rows)
+            result = run(jax.random.fold_in(key, seed), task, workflow, num_samples=size, **options)
+            return {name: value.astype(float) for name, value in result.metrics.items()}
+
+        rows, width = seeds.shape
+        lanes = (seeds.reshape(-1), jnp.repeat(cells, width))
+        # Whole batches: what is left over would be compiled a second time, and rounded differently.
+        filled = jnp.arange(-(-rows * width // together) * together) % (rows * width)
+        metrics = jax.lax.map(one_seed, jax.tree.map(lambda lane: lane[filled], lanes), batch_size=together)
+        return jax.tree.map(lambda leaf: leaf[: rows * width].reshape(rows, width, *leaf.shape[1:]), metrics)
+
+
+class Elastic:
+    """A program that does any number of jobs, in calls that are made smaller until memory suffices.
+
+    Args:
+        program: what is compiled.
+        key: the root of all randomness.
+        shape: of the first call that is tried.
+        say: told when a call is made smaller.
+    """
+
+    def __init__(self, program: Program, key: Array, shape: Shape, say: Callable[[str], None]) -> None:
+        self._program, self._key, self._say = program, key, say
+        self.num_compilations = 0
+        self.compile_seconds = 0.0
+        self._compile(shape)
+
+    def __call__(self, jobs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
+        """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a `State` of each.
+
+        Raises JaxRuntimeError where memory does not suffice for a single seed.
+        """
+        shape = self._program.shape
+        try:
+            results = []
+            for start in range(0, len(jobs), shape.rows):
+                some = jobs[start : start + shape.rows]
+                longest = max(stop - first for _, first, stop in some)
+                parts = [
+                    self._program(
+                        [(cell, first + done, min(first + done + shape.seeds, stop)) for cell, first, stop in some]
+                    )
+                    for done in range(0, longest, shape.seeds)
+                ]
+                results += [joined(parts_of_job) for parts_of_job in zip(*parts, strict=True)]
+            return results
+        except jax.errors.JaxRuntimeError as error:
+            self._shrink(error)
+        return self(jobs)
+
+    def _compile(self, shape: Shape) -> None:
+        start = time.perf_counter()
+        try:
+            need = self._program.compile(self._key, shape)
+        except jax.errors.JaxRuntimeError as error:
+            return self._shrink(error, shape)
+        finally:
+            self.num_compilations += 1
+            self.compile_seconds += time.perf_counter() - start
+        free = _SAFE_SHARE * self._program.free_bytes()
+        smaller = shape.halved()
+        if need > free and smaller:
+            self._say(f"{shape} needs {need / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free: {smaller} instead")
+            self._compile(smaller)
+
+    def _shrink(self, error: jax.errors.JaxRuntimeError, shape: Shape | None = None) -> None:
+        smaller = (shape or self._program.shape).halved()
+        if "RESOURCE_EXHAUSTED" not in str(error) or smaller is None:
+            raise error
+        self._say(f"out of memory with {shape or self._program.shape}: {smaller} instead")
+        self._compile(smaller)
+
+
+def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Metrics of consecutive seeds as those of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: functools.reduce(merge, [part[name] for part in parts])
+        if isinstance(values, State)
+        else np.concatenate([part[name] for part in parts])
+        for name, values in parts[0].items()
+    }
+
+
+def traced_leaves(cell: Cell) -> list[np.ndarray | Array]:
+    """The traced values of a cell; numbers in one dtype, so that cells with 1 and with 1.5 share a program."""
+    dtype = jnp.zeros(()).dtype
+    return [
+        np.asarray(leaf, dtype) if isinstance(leaf, int | float | np.number) else leaf
+        for leaf in jax.tree.leaves((cell.task, cell.workflow))
+    ]
+
+
+def _all_equal(column: Sequence[Any]) -> bool:
+    return all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in column[1:])
+
+
+def free_bytes(device: jax.Device) -> int:
+    """Bytes of memory that a device has left; on a CPU, what the system calls available, else all that there is."""
+    if device.platform != "cpu":
+        account = device.memory_stats()
+        return account["bytes_limit"] - account["bytes_in_use"]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _bytes(compiled: Any) -> int:
+    account = compiled.memory_analysis()
+    return account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
+    """The reduction of metrics of `shape` to summaries. Its sums are double, whatever JAX's default is.
+
+    The parts of several devices are left apart, along the leading axis: no device waits for another.
+    """
+
+    def on_one_device(metrics: list[Array], valid: Array) -> State:
+        return jax.tree.map(lambda leaf: leaf[None], reduce(jnp.stack(metrics), valid))
+
+    sharding = NamedSharding(mesh, _SEEDS)
+    values = [jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)] * num_metrics
+    valid = jax.ShapeDtypeStruct(shape[:2], bool, sharding=sharding)
+    options = dict(mesh=mesh, in_specs=_SEEDS, out_specs=PartitionSpec("seed"), check_vma=False)
+    with jax.enable_x64(True):
+        return jax.jit(jax.shard_map(on_one_device, **options)).lower(values, valid).compile()
+
+
+def _of_row(parts: State, row: int) -> list[State]:
+    """The state of each metric in one row, from the devices' parts: leaves (devices, metrics, rows, ...)."""
+    of_devices = [
+        jax.tree.map(lambda leaf, device=device: leaf[device, :, row], parts) for device in range(len(parts[0]))
+    ]
+    joined = functools.reduce(merge, of_devices)
+    return [jax.tree.map(lambda leaf, metric=metric: leaf[metric], joined) for metric in range(len(joined[0]))]

@@ -1,0 +1,252 @@
+"""The store of a sweep: a zarr directory with a manifest, and one shard for each cell and chunk of seeds.
+
+    manifest.json, manifest.copy.json   what is swept, for how many seeds, in which chunks; by which versions
+    records/0.2.1-7.json                that the shard of cell (0, 2, 1) and chunk 7 is complete, and its checksums
+    zarr.json, <metric>/...             the results, as xarray opens them; with keep="seeds" these are the shards
+    shards/...                          with keep="summary": mergeable states, one zarr chunk a shard
+
+A shard counts once its record is there, and for as long as its files have the checksums in the record. Every file
+appears under its name at once, so a process may be killed at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+
+from .arrays import SHARDS, encode, file_name, write_skeleton
+from .files import locked, provenance, write_whole
+from .manifest import Manifest, Record, Shard, digest
+from .summaries import STATISTICS, State, merge, statistics
+
+_MANIFEST_LOCK = ".manifest.lock"
+
+
+class Shards:
+    """The store at `path`: to be read by `at`, to be added to by `opened`."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def at(cls, path: Path) -> Shards | None:
+        """The store at `path`, None where there is none. Raises ValueError where its manifest is damaged."""
+        manifest = Manifest.read(path)
+        return manifest and cls(path, manifest)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path, wanted: Manifest, process: int, num_processes: int) -> Iterator[Shards]:
+        """Open the store at `path` to add to it, or make it, for the block.
+
+        Raises:
+            FileNotFoundError: the folder for it is not there.
+            ValueError: something else is there, or another sweep, or more seeds; another process is writing there; or
+                the place cannot be written to.
+        """
+        check_place(path, wanted)
+        with contextlib.ExitStack() as stack:
+            try:
+                path.mkdir(exist_ok=True)
+                alone = num_processes == 1
+                stack.enter_context(locked(path / ".lock", shared=not alone, wait=False))
+                if not alone:
+                    stack.enter_context(locked(path / f".lock.{process}", wait=False))
+                with locked(path / _MANIFEST_LOCK):
+                    if alone:
+                        _sweep_out(path)
+                    there = Manifest.read(path)
+                    store = cls(path, there.resumed(wanted) if there else wanted)
+                    store.manifest.write(path)
+                    store._write_skeleton()
+            except BlockingIOError:
+                raise ValueError(
+                    f"{path}: another process is writing there; wait for it, or choose another name"
+                ) from None
+            except OSError as error:
+                raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+            yield store
+
+    def record(self, shard: Shard, *, verify: bool = False) -> Record | None:
+        """The record of a shard, or None where it is missing, foreign or, with `verify`, belies the shard's files.
+
+        The shard may have fewer seeds than it is to have, if the sweep has grown.
+        """
+        try:
+            record = Record(**json.loads(self._record_path(shard).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        if record.fingerprint != self.manifest.fingerprint or record.first != shard.first or record.stop > shard.stop:
+            return None
+        if verify and not all(self._has_digest(name, wanted) for name, wanted in record.files.items()):
+            return None
+        return record
+
+    def num_seeds(self, shard: Shard) -> int:
+        """How many of a shard's seeds, the first ones, are there undamaged."""
+        record = self.record(shard, verify=True)
+        return record.stop - record.first if record else 0
+
+    def records(self, *, verify: bool = False) -> dict[Shard, Record | None]:
+        """The record of every shard that there is to be."""
+        return {shard: self.record(shard, verify=verify) for shard in self.manifest.shards()}
+
+    def put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
+        """Write a shard: for each metric (seeds, G) values, or a `State`.
+
+        Raises OSError where it cannot be written; what was written before stays as it is.
+        """
+        try:
+            self._put(shard, metrics, seconds)
+        except OSError as error:
+            again = "all that was complete stays; mend that, and the same command again computes the rest"
+            raise OSError(f"{self.path}: writing failed ({error.strerror}); {again}") from error
+
+    def _put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
+        files = {}
+        for name, chunk, place in self._chunks(shard, metrics):
+            content = encode(chunk)
+            file = file_name(name, place)
+            self._write(file, content)
+            files[file] = digest(content)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        record = Record(self.manifest.fingerprint, shard.first, shard.stop, files, seconds, now, _versions())
+        self._record_path(shard).parent.mkdir(exist_ok=True)
+        write_whole(self._record_path(shard), json.dumps(record._asdict()).encode())
+
+    def get(self, shard: Shard) -> dict[str, Any]:
+        """What was put, of a shard that has a record. Raises ValueError where a file is damaged."""
+        record = self.record(shard)
+        shard = shard._replace(stop=record.stop)
+        group = zarr.open_group(self.path, mode="r")
+        if not self.manifest.summary:
+            place = (*shard.cell, slice(shard.first, shard.stop))
+            return {name: group[name][place] for name in self.manifest.metrics}
+        place = (*shard.cell, shard.chunk)
+        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in State._fields] for name in self.manifest.metrics}
+        return {name: State(*(array[place] for array in parts)) for name, parts in arrays.items()}
+
+    def finish(self) -> None:
+        """Bring the summaries that xarray finds here up to date with the shards."""
+        if self.manifest.summary:
+            with locked(self.path / _MANIFEST_LOCK):
+                for cell, tables in self._stale():
+                    for name, table in tables.items():
+                        chunk = table.reshape(*(1 for _ in cell), *table.shape)
+                        self._write(file_name(name, (*cell, 0, 0)), encode(chunk))
+
+    def with_latest(self, dataset: xr.Dataset) -> xr.Dataset:
+        """`dataset`, as xarray found it here, with summaries of all shards that are there."""
+        if self.manifest.summary:
+            for cell, tables in self._stale():
+                dataset = dataset.load()
+                for name, table in tables.items():
+                    dataset[name].values[cell] = table
+        return dataset
+
+    def _stale(self) -> Iterator[tuple[tuple[int, ...], dict[str, np.ndarray]]]:
+        """The cells whose summary is not that of all their shards, each with the one that is."""
+        of_cell: dict[tuple[int, ...], list[tuple[Shard, int]]] = {}
+        for shard, record in self.records().items():
+            if record:
+                of_cell.setdefault(shard.cell, []).append((shard, record.stop - record.first))
+        group = zarr.open_group(self.path, mode="r")
+        for cell, shards in of_cell.items():
+            number = sum(number for _, number in shards)
+            if any(_summarized(group[name], cell) != number for name in self.manifest.metrics):
+                yield cell, tables(self.get(shard) for shard, _ in shards)
+
+    def _chunks(self, shard: Shard, metrics: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
+        """(array, chunk, its place among the array's chunks) for each file of a shard."""
+        place, ones = (*shard.cell, shard.chunk), [1] * len(shard.cell)
+        for name, values in metrics.items():
+            if self.manifest.summary:
+                for part, leaf in values._asdict().items():
+                    yield f"{SHARDS}/{name}_{part}", leaf.reshape(*ones, 1, *leaf.shape), (*place, *[0] * leaf.ndim)
+            else:
+                chunk = np.full((self.manifest.chunk, self.manifest.num_generations), np.nan, np.float32)
+                chunk[: len(values)] = values
+                yield name, chunk.reshape(*ones, *chunk.shape), (*place, 0)
+
+    def _record_path(self, shard: Shard) -> Path:
+        return self.path / "records" / f"{'.'.join(map(str, shard.cell))}-{shard.chunk}.json"
+
+    def _has_digest(self, name: str, wanted: str) -> bool:
+        try:
+            return digest((self.path / name).read_bytes()) == wanted
+        except OSError:
+            return False
+
+    def _write(self, file: str, content: bytes) -> None:
+        target = self.path / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+
+    def _write_skeleton(self) -> None:
+        """Put metadata and coordinates in place, also where they are damaged."""
+        scratch = Path(tempfile.mkdtemp(prefix=".skeleton.", suffix=".partial", dir=self.path))
+        try:
+            write_skeleton(scratch / "new", self.manifest)
+            for file in [file for file in (scratch / "new").rglob("*") if file.is_file()]:
+                target = self.path / file.relative_to(scratch / "new")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(file, target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def check_place(path: Path, wanted: Manifest) -> None:
+    """Raise as `Shards.opened`, as far as it shows without writing anything."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    if not path.exists():
+        return
+    if there := path.is_dir() and Manifest.read(path):
+        try:
+            there.resumed(wanted)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    elif not path.is_dir() or not all(child.name.startswith(".") for child in path.iterdir()):
+        # Names with a dot are all that a process leaves that was killed at once.
+        raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
+
+
+def tables(states: Iterable[Mapping[str, State]]) -> dict[str, np.ndarray]:
+    """The statistics of each metric, (statistic, G), from the states of all its chunks."""
+
+    def merge_all(a: Mapping[str, State], b: Mapping[str, State]) -> dict[str, State]:
+        return {name: merge(a[name], b[name]) for name in a}
+
+    return {name: statistics(state) for name, state in functools.reduce(merge_all, states).items()}
+
+
+def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
+    """The seeds that a stored summary is of; NaN where there is none, or its checksum does not match."""
+    try:
+        return float(array[(*cell, list(STATISTICS).index("count"), 0)])
+    except (OSError, ValueError):
+        return np.nan
+
+
+def _sweep_out(path: Path) -> None:
+    """Remove what killed processes left half written."""
+    for leftover in list(path.rglob("*.partial")):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+@functools.cache
+def _versions() -> dict[str, Any]:
+    return provenance()

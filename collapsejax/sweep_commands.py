@@ -1,0 +1,193 @@
+"""The commands for sweeps: to carry one out, alone or as one of several processes, and to look at one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import tyro
+
+from . import console, spec
+from .base import check_count
+from .flags import SourceFlags, SweepTaskFlags, optional
+from .plan import make_plan
+from .shards import Shards
+from .sweeps import Progress, Report, carry_out, rehearse
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Sweep a grid of experiments over many seeds, into a store that the same command carries on.
+
+    Args:
+        spec: TOML file with the fields below. A flag replaces what the file says.
+        out: directory of the store. Where this sweep is there already, only what is missing is computed.
+        dry_run: compile and time a little of everything, and say what the sweep would take.
+        devices: how many devices share the seeds; a CPU is split into so many. Default: all, and one for each
+            core of a CPU.
+        distributed: one of several processes, as Slurm, Open MPI, Kubernetes or a TPU start them; each computes its
+            part and writes it to the same store.
+        coordinator: where process 0 can be reached by the others, as host:port, if nothing tells it.
+        num_processes: with a coordinator, how many processes there are.
+        process_id: with a coordinator, which of them this is, from 0.
+        task: gaussian or kde.
+        workflow: replace, accumulate-subsample, accumulate: one or more.
+        num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
+        num_generations: models fitted one after the other (G).
+        num_seeds: independent repetitions (S); may grow later.
+        seed: root of all randomness. Default 0.
+        keep: seeds, every number; or summary, statistics over the seeds. Default: seeds.
+        chunk: seeds that are computed and stored together. Default: as memory suggests.
+        rows: draw literal rows even where the exact law of their summary is known.
+    """
+
+    fields: SweepTaskFlags
+    spec: tyro.conf.Positional[optional(str, "SPEC.toml")] = None
+    out: optional(str, "DIR") = None
+    dry_run: bool = False
+    devices: optional(int, "N") = None
+    distributed: bool = False
+    coordinator: optional(str, "HOST:PORT") = None
+    num_processes: optional(int, "N") = None
+    process_id: optional(int, "I") = None
+    task: optional(str, "NAME") = None
+    workflow: optional(list[str], "NAME [NAME ...]") = None
+    num_samples: optional(list[int], "INT [INT ...]") = None
+    num_generations: optional(int, "INT") = None
+    num_seeds: optional(int, "INT") = None
+    seed: optional(int, "INT") = None
+    keep: optional(str, "{seeds,summary}") = None
+    chunk: optional(int, "INT") = None
+    rows: bool = False
+
+    def run(self) -> None:
+        if self.out is None and not self.dry_run:
+            raise ValueError("out: a sweep needs a place for its store; give --out DIR, or --dry-run")
+        share = self._join() if self.distributed or self.coordinator else (0, 1)
+        devices = _devices(self.devices)
+        plan = make_plan(**self._arguments(), out=self.out, devices=devices, share=share)
+        if self.dry_run:
+            with console.progress() as progress:
+                timings = rehearse(plan, progress)
+            console.print_rehearsal(plan, timings)
+            return
+        with console.progress() as progress, _stopping_between_chunks(progress, self.out) as report:
+            dataset = carry_out(plan, report)
+        console.print_times(dataset)
+        print(f"wrote {self.out}: collapsejax info, collapsejax plot, or collapsejax.open in Python show what is there")
+
+    def _arguments(self) -> dict[str, Any]:
+        fields = {} if self.spec is None else spec.read(self.spec)
+        names = ("task", "workflow", "num_samples", "num_generations", "num_seeds", "seed", "keep", "chunk")
+        given = {name: getattr(self, name) for name in names} | {"rows": self.rows or None}
+        fields |= {name: _one_or_several(value) for name, value in given.items() if value is not None}
+        in_task = {name: _one_or_several(value) for name, value in vars(self.fields).items() if value is not None}
+        settings = {
+            name: in_task.pop(name) for name in list(in_task) if name in vars(SourceFlags()) and name != "source"
+        }
+        if settings:
+            if "source" not in in_task:
+                raise ValueError(f"{next(iter(settings))}: belongs to a source of real data; name one with --source")
+            names = in_task["source"] if isinstance(in_task["source"], list) else [in_task["source"]]
+            in_task["source"] = _one_or_several([{"name": name, **settings} for name in names])
+        if in_task and isinstance(fields.get("task"), str):
+            fields[fields["task"]] = fields.get(fields["task"], {}) | in_task
+        try:
+            return spec.arguments(fields)
+        except spec.FieldError as error:
+            where = "" if self.spec is None else f"{self.spec}:{spec.line_of(self.spec, error.name)} "
+            raise ValueError(f"{where}{error}") from None
+
+    def _join(self) -> tuple[int, int]:
+        """Which of how many processes this is. They leave one another at once, so that none waits for a dead one."""
+        told = (self.coordinator, self.num_processes, self.process_id)
+        if any(value is None for value in told) and any(value is not None for value in told):
+            raise ValueError("coordinator, num_processes and process_id: give all three of them, or none")
+        if self.coordinator and not 0 <= self.process_id < self.num_processes:
+            raise ValueError(f"process_id={self.process_id}: must be from 0 to num_processes - 1")
+        # No process's devices talk to another's; without this setting the CPU's would even to one another.
+        jax.config.update("jax_cpu_collectives_implementation", None)
+        _split_cpu(self.devices)
+        try:
+            jax.distributed.initialize(*told)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"distributed: {error}; give --coordinator HOST:PORT --num-processes N --process-id I"
+            ) from None
+        share = jax.process_index(), jax.process_count()
+        jax.distributed.shutdown()
+        return share
+
+
+def _one_or_several(values: Any) -> Any:
+    return values[0] if isinstance(values, list) and len(values) == 1 else values
+
+
+def _split_cpu(number: int | None) -> None:
+    """Make a CPU so many devices, or one for each core; too late, and left as it is, once JAX has been used."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", number or cores)
+
+
+def _devices(number: int | None) -> list[jax.Device]:
+    if number is not None:
+        check_count("devices", number)
+    _split_cpu(number)
+    devices = jax.local_devices()
+    if number is not None and number > len(devices):
+        raise ValueError(f"devices={number}: there are {len(devices)} ({devices[0].device_kind}); ask for no more")
+    return devices[:number]
+
+
+@contextlib.contextmanager
+def _stopping_between_chunks(report: Report, out: str) -> Iterator[Report]:
+    """A report that raises KeyboardInterrupt after the chunk during which Ctrl-C came; a second one comes at once."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: Any) -> None:
+        del number, frame
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        print("stopping after the chunk in flight; Ctrl-C again stops at once", file=sys.stderr)
+
+    def stopping(progress: Progress) -> None:
+        report(progress)
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stopping
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"what is complete is in {out}; the same command again goes on") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """Say what a sweep's store holds and what is missing, when it was written, and by which versions.
+
+    Args:
+        store: directory written by `collapsejax sweep --out`.
+    """
+
+    store: tyro.conf.Positional[str]
+
+    def run(self) -> None:
+        if not Path(self.store).exists():
+            raise FileNotFoundError(f"{self.store}: there is no such store; check the path")
+        sweep = Shards.at(Path(self.store))
+        if sweep is None:
+            raise ValueError(f"{self.store}: no store of a sweep, as `collapsejax sweep --out` writes it")
+        console.print_store(sweep.manifest, sweep.records(), sweep.records(verify=True))

@@ -1,0 +1,120 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from collapsejax.results import summarize
+from collapsejax.summaries import BINS, QUANTILES, STATISTICS, State, merge, reduce, statistics
+
+SEEDS = 4000
+
+
+def values():
+    """(S, 9): signed, over many decades, tiny, all alike, zeros, with infinities, all infinite, NaN, and rare signs."""
+    rng = np.random.default_rng(20240615)
+    normal = rng.normal(size=SEEDS)
+    columns = [
+        normal,
+        np.exp(8 * normal),
+        1e-30 * np.exp(normal),
+        np.ones(SEEDS),
+        np.where(rng.random(SEEDS) < 0.4, 0.0, normal),
+        np.where(rng.random(SEEDS) < 0.3, -np.inf, normal),
+        np.full(SEEDS, np.inf),
+        np.where(rng.random(SEEDS) < 0.01, np.nan, normal),
+        np.where(np.arange(SEEDS) == 7, -1e-8, np.abs(normal)),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+@jax.jit
+def _reduce(block, valid):
+    return reduce(block[None, None], valid[None])
+
+
+def state_of(block, room=None):
+    """The state of (S, G) values, computed with room for more seeds, which do not count."""
+    room = room or len(block)
+    padded = np.resize(block, (room, *block.shape[1:]))
+    with jax.enable_x64(True):
+        state = _reduce(jnp.asarray(padded), jnp.arange(room) < len(block))
+    return State(*(np.asarray(leaf)[0, 0] for leaf in state))
+
+
+@pytest.mark.parametrize("cuts", [[1], [1, 2, 3], [1000, 1001, 3000], [3999], list(range(500, 4000, 500))])
+def test_any_chunking_gives_the_same(cuts):
+    whole = state_of(values())
+    parts = [state_of(part, room=4000) for part in np.split(values(), cuts)]
+    for order in (parts, parts[::-1]):
+        merged = functools.reduce(merge, order)
+        np.testing.assert_array_equal(merged.counts, whole.counts)
+        np.testing.assert_allclose(statistics(merged), statistics(whole), rtol=1e-12, atol=1e-300)
+
+
+def test_merging_is_associative():
+    a, b, c = (state_of(part, room=4000) for part in np.split(values(), [900, 1000]))
+    left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+    np.testing.assert_array_equal(left.counts, right.counts)
+    np.testing.assert_allclose(statistics(left), statistics(right), rtol=1e-12, atol=1e-300)
+
+
+def exact():
+    return summarize(xr.DataArray(values(), dims=("seed", "generation")))
+
+
+def test_statistics_are_those_of_the_values():
+    table = dict(zip(STATISTICS, statistics(state_of(values())), strict=True))
+    for name in STATISTICS:
+        if name not in QUANTILES:
+            np.testing.assert_allclose(table[name], exact().sel(statistic=name), rtol=1e-9, err_msg=name)
+
+
+def test_quantiles_are_within_the_documented_error():
+    """Relative error 2 R / (BINS - 1) over R octaves; half of that would be exceeded: the bound is not an idle one."""
+    table = dict(zip(STATISTICS, statistics(state_of(values())), strict=True))
+    worst = 0.0
+    for column, numbers in enumerate(values().T):
+        finite = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+        octaves = np.log2(finite.max() / finite.min()) if len(finite) else 0.0
+        bound = 2 * (octaves + 1) / (BINS - 1)
+        for name in QUANTILES:
+            wanted, found = float(exact().sel(statistic=name)[column]), table[name][column]
+            if not np.isfinite(wanted) or wanted == 0:
+                assert found == wanted
+            else:
+                assert abs(found / wanted - 1) <= bound
+                worst = max(worst, abs(found / wanted - 1) / bound)
+    assert worst > 0.05
+
+
+def test_quantiles_agree_with_numpy():
+    numbers = np.random.default_rng(0).normal(size=(101, 3))
+    summary = summarize(xr.DataArray(numbers, dims=("seed", "generation")))
+    for name, share in QUANTILES.items():
+        np.testing.assert_allclose(summary.sel(statistic=name), np.quantile(numbers, share, axis=0))
+
+
+def test_moments_of_many_nearly_equal_values():
+    """A mean of 1000 and a standard deviation of 0.01: single-precision sums would lose the variance."""
+    numbers = (1000 + 0.01 * np.random.default_rng(1).normal(size=(50000, 1))).astype(np.float32)
+    parts = [state_of(part) for part in np.split(numbers, 5)]
+    table = dict(zip(STATISTICS, statistics(functools.reduce(merge, parts)), strict=True))
+    assert table["variance"][0] == pytest.approx(numbers.astype(np.float64).var(ddof=1), rel=1e-9)
+    assert table["mean"][0] == pytest.approx(numbers.astype(np.float64).mean(), rel=1e-12)
+
+
+def test_infinite_values_are_counted_apart():
+    block = np.array([[1.0, -np.inf, -np.inf], [3.0, 2.0, -np.inf], [8.0, 4.0, -np.inf]], np.float32)
+    for summary in (
+        summarize(xr.DataArray(block, dims=("seed", "generation"))),
+        xr.DataArray(statistics(state_of(block)), dims=("statistic", "generation"), coords={"statistic": list(STATISTICS)}),
+    ):
+        np.testing.assert_allclose(summary.sel(statistic="mean"), [4.0, 3.0, -np.inf])
+        np.testing.assert_allclose(summary.sel(statistic="se"), [np.sqrt(13 / 3), 1.0, np.nan])
+        np.testing.assert_allclose(summary.sel(statistic="median"), [3.0, 2.0, -np.inf], rtol=2e-3)
+        np.testing.assert_allclose(summary.sel(statistic="num_infinite"), [0, 1, 3])
+        np.testing.assert_allclose(summary.sel(statistic="count"), [3, 3, 3])
+        np.testing.assert_allclose(summary.sel(statistic="mean_log")[0], np.log([1, 3, 8]).mean())

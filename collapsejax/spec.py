@@ -84,21 +84,30 @@ def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         if name in _FIELDS:
             _check_type(name, value, _FIELDS[name])
-        elif name not in TASKS or name != fields.get("task"):
-            raise FieldError(name, f"there is no such field; {nearest(name, [*_FIELDS, fields.get('task', 'task')])}")
+    if (task := fields.get("task")) not in (None, *TASKS):
+        raise FieldError("task", f"there is no {task!r}; {nearest(task, TASKS)}")
+    known = [*_FIELDS, *([task] if task else TASKS)]
+    for name in fields:
+        if name not in known:
+            raise FieldError(name, f"there is no such field; {nearest(name, known)}")
     for name in _NEEDED:
         if name not in fields:
             raise FieldError(name, "is missing; a sweep needs it")
-    if (name := fields["task"]) not in TASKS:
-        raise FieldError("task", f"there is no {name!r}; {nearest(name, TASKS)}")
     seed = fields.get("seed", 0)
     check_count("seed", seed, least=0)
     if seed >= 2**32:
         raise ValueError(f"seed={seed}: must be below 2**32")
     options = {name: fields[name] for name in ("num_samples", "num_generations", "num_seeds")}
     options |= {name: fields[name] for name in ("keep", "chunk", "rows") if name in fields}
-    task = _make_task(name, {**_DEFAULTS.get(name, {}), **fields.get(name, {})})
-    return dict(task=task, workflows=fields["workflow"], key=jax.random.key(seed), **options)
+    own = fields.get(task, {})
+    if not isinstance(own, Mapping):
+        raise FieldError(task, f"{own!r}: want a table of the task's fields, [{task}]")
+    return dict(
+        task=_make_task(task, _DEFAULTS.get(task, {}) | own),
+        workflows=fields["workflow"],
+        key=jax.random.key(seed),
+        **options,
+    )
 
 
 def _make_task(name: str, fields: Mapping[str, Any]) -> Any:
@@ -138,9 +147,7 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
         for one in value:
             _check_type(name, one, inner)
     elif not any(_is_a(value, kind) for kind in kinds):
-        wanted = " or ".join(
-            _NAMES.get(kind, "a list") for kind in kinds if kind in _NAMES or typing.get_origin(kind) is list
-        )
+        wanted = " or ".join(_NAMES[kind] for kind in kinds if kind in _NAMES)
         raise FieldError(name, f"{value!r}: want {wanted}")
 
 

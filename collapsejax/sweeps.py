@@ -77,8 +77,8 @@ def sweep(
         progress: called before each compilation and after each chunk. If it raises, what has been computed is in `out`.
 
     Returns:
-        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric. Its
-        attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
+        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric.
+        Its attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
         `collapsejax.open` gives.
 
     Raises:

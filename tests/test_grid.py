@@ -54,9 +54,9 @@ def test_lists_in_sources_and_of_sources():
 @pytest.mark.parametrize(
     ("task", "workflows", "num_samples", "message"),
     [
-        (cj.Gaussian([]), ["replace"], 10, "dim=.*: an empty list"),
-        (cj.Gaussian(1), [], 10, "workflow=.*: an empty list"),
-        (cj.Gaussian(1), ["replace"], [], "num_samples=.*: an empty list"),
+        (cj.Gaussian([]), ["replace"], 10, r"dim=.*: an empty list"),
+        (cj.Gaussian(1), [], 10, r"workflow=.*: an empty list"),
+        (cj.Gaussian(1), ["replace"], [], r"num_samples=.*: an empty list"),
         (cj.Gaussian([1, 2, 1]), ["replace"], 10, "dim: 1 stands there 2 times"),
         (cj.Gaussian(sigma2=[1, 1.0]), ["replace"], 10, "sigma2: 1 stands there 2 times"),
         (cj.Gaussian(1), ["replace", "replace"], 10, "workflow: replace stands there 2 times"),

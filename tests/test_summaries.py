@@ -110,7 +110,9 @@ def test_infinite_values_are_counted_apart():
     block = np.array([[1.0, -np.inf, -np.inf], [3.0, 2.0, -np.inf], [8.0, 4.0, -np.inf]], np.float32)
     for summary in (
         summarize(xr.DataArray(block, dims=("seed", "generation"))),
-        xr.DataArray(statistics(state_of(block)), dims=("statistic", "generation"), coords={"statistic": list(STATISTICS)}),
+        xr.DataArray(
+            statistics(state_of(block)), dims=("statistic", "generation"), coords={"statistic": list(STATISTICS)}
+        ),
     ):
         np.testing.assert_allclose(summary.sel(statistic="mean"), [4.0, 3.0, -np.inf])
         np.testing.assert_allclose(summary.sel(statistic="se"), [np.sqrt(13 / 3), 1.0, np.nan])

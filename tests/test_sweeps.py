@@ -158,7 +158,12 @@ class Scarce:
 def test_a_call_that_does_not_fit_is_halved(monkeypatch, keep):
     scarce, said = Scarce(monkeypatch, 13), []
     dataset = cj.sweep(
-        cj.Gaussian(2), ["replace"], **SIZE, num_seeds=25, keep=keep, progress=lambda progress: said.append(progress.doing)
+        cj.Gaussian(2),
+        ["replace"],
+        **SIZE,
+        num_seeds=25,
+        keep=keep,
+        progress=lambda progress: said.append(progress.doing),
     )
     assert max(scarce.calls) == 25
     assert any("out of memory with 25 seeds at a time: 13 seeds at a time instead" in line for line in said)

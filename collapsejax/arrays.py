@@ -55,7 +55,7 @@ def write_skeleton(path: Path, manifest: Manifest) -> None:
         states, chunks = group.create_group(SHARDS), {"chunk": (len(manifest.chunks), 1)}
         for metric in manifest.metrics:
             add(states, f"{metric}_moments", chunks | {"moment": (NUM_MOMENTS, NUM_MOMENTS)} | ends, "float64", {})
-            add(states, f"{metric}_counts", chunks | {"side": (2, 2), "bin": (BINS, BINS)} | ends, "int32", {})
+            add(states, f"{metric}_counts", chunks | {"side": (2, 2)} | ends | {"bin": (BINS, BINS)}, "int32", {})
     else:
         inner, dtype = {"seed": (manifest.num_seeds, manifest.chunk)}, "float32"
     for metric in manifest.metrics:

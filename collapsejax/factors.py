@@ -4,6 +4,10 @@ Under replace the eigenvalues of a fitted covariance fall exponentially, each at
 generations float32 can neither hold nor factorise the matrix. It is therefore never formed: a `Factor` is F with
 covariance F F', kept as columns of unit length beside the logarithms of their lengths, and a synthetic batch
 multiplies it from the right by the (well-conditioned) factor of a standard Wishart matrix.
+
+What linear algebra a generation needs is written out here rather than taken from LAPACK through `jnp.linalg`. jaxlib
+0.10 spreads a batch of such calls over the threads that then wait for it, so a program on as many CPU devices as there
+are cores waits forever; and over a batch of small matrices these loops are faster.
 """
 
 from __future__ import annotations
@@ -103,12 +107,52 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
 
 
 def _triangle(rows: Array) -> Array:
-    """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1."""
+    """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1.
+
+    Householder's reflections, column by column.
+    """
     count, dim = rows.shape
     if dim == 1:
         return jnp.sqrt(jnp.sum(rows**2)).reshape(1, 1)
-    upper = jnp.linalg.qr(rows, mode="r")
-    return jnp.pad(upper, ((0, max(0, dim - count)), (0, 0))).T
+
+    def reflect(k: Array, rows: Array) -> Array:
+        from_k, at_k = jnp.arange(count) >= k, jnp.arange(count) == k
+        column = jnp.where(from_k, rows[:, k], 0.0)
+        largest = jnp.max(jnp.abs(column))
+        # In units of the largest entry, so that squares of small numbers do not vanish.
+        direction = column / jnp.where(largest > 0, largest, 1.0)
+        length = jnp.sqrt(jnp.sum(direction**2))
+        pivot = jnp.where(direction[k] > 0, -length, length)
+        direction = jnp.where(at_k, direction - pivot, direction)
+        square = jnp.sum(direction**2)
+        projection = jnp.matmul(direction, rows, precision="highest") * (2 / jnp.where(square > 0, square, 1.0))
+        reflected = rows - direction[:, None] * projection[None, :]
+        exact = jnp.where(from_k, jnp.where(at_k, pivot * largest, 0.0), rows[:, k])
+        return jnp.where((jnp.arange(dim) == k)[None, :], exact[:, None], reflected)
+
+    rows = jax.lax.fori_loop(0, min(count, dim), reflect, rows)
+    return jnp.tril(jnp.pad(rows[:dim], ((0, max(0, dim - count)), (0, 0))).T)
+
+
+def solve_lower(lower: Array, right: Array) -> Array:
+    """The X (d, m) with lower X = right, for a lower-triangular matrix (d, d), by forward substitution."""
+
+    def substitute(k: Array, solved: Array) -> Array:
+        before = jnp.where(jnp.arange(len(lower)) < k, lower[k], 0.0)
+        return solved.at[k].set((right[k] - jnp.matmul(before, solved, precision="highest")) / lower[k, k])
+
+    return jax.lax.fori_loop(0, len(lower), substitute, jnp.zeros_like(right))
+
+
+def cholesky(matrix: Array) -> Array:
+    """The lower-triangular L (d, d) with L L' = matrix, which is positive definite."""
+
+    def add_column(k: Array, lower: Array) -> Array:
+        left = matrix[:, k] - jnp.matmul(lower, lower[k], precision="highest")
+        column = jnp.where(jnp.arange(len(matrix)) >= k, left / jnp.sqrt(left[k]), 0.0)
+        return lower.at[:, k].set(column)
+
+    return jax.lax.fori_loop(0, len(matrix), add_column, jnp.zeros_like(matrix))
 
 
 def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
@@ -120,7 +164,7 @@ def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
     identity = jnp.eye(rows.shape[1])
     pivots = jnp.where(explaining, jnp.diagonal(lower), 1.0)
     unit = jnp.where(explaining[None, :], lower / pivots[None, :], identity)
-    coefficients = jax.scipy.linalg.solve_triangular(unit, identity, lower=True, unit_diagonal=True)
+    coefficients = solve_lower(unit, identity)
     rounding = jnp.finfo(rows.dtype).eps * jnp.sqrt(jnp.sum(rows**2, axis=0))
     return _PIVOT_ROUNDINGS * jnp.sqrt(jnp.sum((coefficients * rounding[None, :]) ** 2, axis=1))
 

@@ -21,7 +21,9 @@ from .results import in_order
 from .shards import check_place
 from .summaries import state_bytes as summary_bytes
 
-_TOGETHER, _TOGETHER_BYTES = 128, 2**22  # seeds in step on a CPU: more of them fall out of its caches
+# Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
+_TOGETHER, _FEWEST_TOGETHER = 128, 8
+_TOGETHER_BYTES, _MOST_TOGETHER_BYTES = 2**16, 2**22
 _CALL_BYTES = 2**26  # of states and results on a CPU, where larger calls are no faster
 _SUMMARY_BYTES = 2**28
 _REDUCING = 44  # bytes that summarising a number takes at its peak
@@ -73,7 +75,8 @@ class Plan(NamedTuple):
         lanes = (_CALL_BYTES if on_cpu else num_devices * free_bytes(device) // 4) // a_seed
         # A power of two that depends on no chunk and no number of devices: it decides how results are rounded.
         most = self.manifest.num_seeds * len(group)
-        together = min(_TOGETHER, max(1, _TOGETHER_BYTES // state), 2 ** (most - 1).bit_length())
+        together = min(_TOGETHER, max(_FEWEST_TOGETHER, _TOGETHER_BYTES // state), 2 ** (most - 1).bit_length())
+        together = min(together, max(1, _MOST_TOGETHER_BYTES // state))
         together = 2 ** (together.bit_length() - 1)
         lanes = max(lanes, together * num_devices)
         seeds = min(self.manifest.chunk, self.manifest.num_seeds, lanes)

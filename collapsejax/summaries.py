@@ -51,7 +51,7 @@ STATISTICS = {
 
 
 class State(NamedTuple):
-    """What is known of a metric's values in G generations: moments (15, G) and counts (2, BINS, G), maybe batched."""
+    """What is known of a metric's values in G generations: moments (15, G) and counts (2, G, BINS), maybe batched."""
 
     moments: Any
     counts: Any
@@ -90,7 +90,7 @@ def _reduce_row(values: Array, valid: Array) -> State:
     windows, bins = zip(*(_bins(patterns, chosen) for chosen in (positive, negative)), strict=True)
     # Zeros, and what does not count, go to a bin that is dropped.
     place = jnp.where(positive, bins[0], jnp.where(negative, BINS + bins[1], 2 * BINS))
-    counts = jax.vmap(lambda column: jnp.zeros(2 * BINS + 1, jnp.int32).at[column].add(1), in_axes=1, out_axes=1)(place)
+    counts = jax.vmap(lambda column: jnp.zeros(2 * BINS + 1, jnp.int32).at[column].add(1), in_axes=1)(place)
     moments = [
         count,
         mean,
@@ -105,7 +105,7 @@ def _reduce_row(values: Array, valid: Array) -> State:
         *windows[1],
     ]
     moments = jnp.stack([row.astype(jnp.float64) for row in moments])
-    return State(moments, counts[: 2 * BINS].reshape(2, BINS, -1))
+    return State(moments, jnp.moveaxis(counts[:, : 2 * BINS].reshape(-1, 2, BINS), 1, 0))
 
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -167,12 +167,15 @@ def _window(state: State, side: str) -> tuple[np.ndarray, np.ndarray]:
 def _add_counts(total: State, part: State, side: int, name: str) -> None:
     """Add to the counts of `total`, whose moments are known, those of `part`, which cover no more."""
     (low, level), (part_low, part_level) = _window(total, name), _window(part, name)
-    source = part.counts[..., side, :, :]
-    *batch, bins, column = np.nonzero(source)
-    at = (*batch, column)
-    pattern = ((part_low >> part_level)[at] + bins) << part_level[at]
-    place = (pattern >> level[at]) - (low >> level)[at]
-    np.add.at(total.counts, (*batch, side, place, column), source[(*batch, bins, column)])
+    start, part_start, coarser = low >> level, part_low >> part_level, level - part_level
+    for place in zip(*np.nonzero(part_low < _NONE), strict=True):
+        *batch, generation = place
+        row, bins = (state.counts[(*batch, side, generation)] for state in (total, part))
+        if coarser[place]:
+            np.add.at(row, ((part_start[place] + np.nonzero(bins)[0]) >> coarser[place]) - start[place], bins[bins > 0])
+        else:
+            offset = part_start[place] - start[place]
+            row[offset:] += bins[: BINS - offset]
 
 
 def statistics(state: State) -> np.ndarray:
@@ -249,12 +252,12 @@ class _Ordered:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        zeros = state["count"] - state.counts.sum(axis=(0, 1))
+        zeros = state["count"] - state.counts.sum(axis=(0, 2))
         stairs = [
             state["minus_inf"][None],
-            state.counts[1, ::-1],
+            state.counts[1].T[::-1],
             zeros[None],
-            state.counts[0],
+            state.counts[0].T,
             state["plus_inf"][None],
         ]
         self._counts = np.concatenate(stairs).astype(np.int64)

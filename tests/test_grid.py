@@ -73,7 +73,7 @@ def test_mistakes(task, workflows, num_samples, message):
 
 
 def test_a_single_run_takes_no_list(key):
-    with pytest.raises(ValueError, match="dim: a list of values is for collapsejax.sweep"):
+    with pytest.raises(ValueError, match="dim: a list of values is for"):
         cj.run_seeds(cj.seed_keys(key, 2), cj.Gaussian([1, 2]), cj.Replace(), num_samples=10, num_generations=2)
 
 

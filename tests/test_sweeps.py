@@ -138,6 +138,18 @@ for keep in ("seeds", "summary"):
         assert_same(cj.open(tmp_path / keep), one, rtol=rtol)
 
 
+def test_as_many_devices_as_cores():
+    """LAPACK's batched calls would wait for one another forever here; a timeout is how that shows."""
+    code = """
+import os, jax, collapsejax as cj
+jax.config.update("jax_num_cpu_devices", os.cpu_count())
+size = dict(num_samples=20, num_generations=3, num_seeds=256 * os.cpu_count(), key=jax.random.key(0))
+cj.sweep(cj.Gaussian(10), ["accumulate"], **size)
+cj.sweep(cj.Gaussian(source=cj.sources.blobs()), ["accumulate"], **size)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=240)
+
+
 class Scarce:
     """A stand-in for a device that has memory for a number of seeds at a time."""
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..base import Array, PyTree, Source, check_count, check_positive, pytree, static
 from ..datasets import Moments, Rows
-from ..factors import Factor
+from ..factors import Factor, cholesky, solve_lower
 from ..rng import wishart_factor
 
 
@@ -93,7 +93,7 @@ class Gaussian:
         real = self.source.init(key)
         mean, covariance = self.source.moments(real)
         scale = jnp.sqrt(jnp.diagonal(covariance))
-        correlations = jnp.linalg.cholesky(covariance / scale[:, None] / scale[None, :])
+        correlations = cholesky(covariance / scale[:, None] / scale[None, :])
         return GaussianTruth(mean, scale, correlations, real), None
 
     def sample_real(self, key: Array, truth: GaussianTruth, n: int) -> Array:
@@ -144,7 +144,7 @@ class Gaussian:
             log_pivots = params.factor.log_pivots() - jnp.log(truth.scale)
         else:
             both = jnp.concatenate([unit, scaled_error[:, None]], axis=1)
-            solved = jax.scipy.linalg.solve_triangular(truth.correlations, both, lower=True)
+            solved = solve_lower(truth.correlations, both)
             unit, scaled_error = solved[:, :-1], solved[:, -1]
             log_pivots = params.factor.log_pivots() - jnp.log(truth.scale) - jnp.log(jnp.diagonal(truth.correlations))
         below = jnp.tril(Factor(unit, params.factor.log_scale).dense(), -1)

@@ -5,6 +5,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+import xarray as xr
 from sklearn import datasets as sklearn_datasets
 
 import collapsejax as cj
@@ -196,3 +197,94 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     assert leaving.value.code == 130
     assert "written whole or not at all" in capsys.readouterr().err
     assert not os.listdir(folder)
+
+
+SPEC = """task = "gaussian"
+workflow = ["replace", "accumulate"]
+num_samples = [6, 8]
+num_generations = 5
+num_seeds = 25
+keep = "summary"
+[gaussian]
+dim = [1, 2]
+"""
+
+
+def test_sweep_a_specification(capsys, folder):
+    (folder / "s.toml").write_text(SPEC)
+    main(["sweep", "s.toml", "--dry-run"])
+    out, _ = capsys.readouterr()
+    for part in ("cells: 8, each of 25 seeds", "compilations: 4", "bytes per seed: ", "chunk: 25 seeds", "time: about"):
+        assert part in out
+    assert os.listdir() == ["s.toml"]
+
+    main(["sweep", "s.toml", "--out", "s"])
+    out, err = capsys.readouterr()
+    assert "compiled in" in out
+    assert "compiling replace, dim=1 (2 cells): 0/8 cells, 0/200 seeds" in err
+    assert "8/8 cells, 200/200 seeds" in err
+    dataset = cj.open("s")
+    assert dict(dataset.sizes) == dict(dim=2, workflow=2, num_samples=2, statistic=15, generation=5)
+    assert (dataset.kl.sel(statistic="count") == 25).all()
+    # What xarray finds without our help is the same.
+    plain = xr.open_zarr("s")
+    np.testing.assert_array_equal(plain.kl, dataset.kl)
+
+    main(["info", "s"])
+    out, _ = capsys.readouterr()
+    for part in ("dim: 1, 2", "num_seeds: 25", "shards: 8 of 8 complete", "written: 20", "version_jax: "):
+        assert part in out
+    main(["plot", "s", "--metric", "kl"])
+    assert {"s-dim=1.png", "s-dim=2.png"} <= set(os.listdir())
+    capsys.readouterr()
+
+    (folder / "s.toml").write_text(SPEC.replace("dim = [1, 2]", "dim = [1, 3]").replace("= 5", "= 6"))
+    line = refused(["sweep", "s.toml", "--out", "s"], capsys)
+    assert "task.dim is [1, 2] there, [1, 3] here; num_generations is 5 there, 6 here" in line
+
+
+def test_sweep_from_flags_alone(capsys):
+    size = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3", "--workflow", "replace"]
+    main(["sweep", "--task", "kde", "--source", "moons", "circles", "--num-test", "7", *size, "--out", "k"])
+    assert dict(cj.open("k").sizes) == dict(source=2, workflow=1, seed=3, generation=5)
+    assert list(cj.open("k").source.values) == ["moons", "circles"]
+
+
+def test_flags_replace_what_the_specification_says(capsys, folder):
+    (folder / "s.toml").write_text(SPEC)
+    changed = "--dim 2 --num-samples 6 --workflow replace --keep seeds --num-seeds 3"
+    main(["sweep", "s.toml", "--out", "s", *changed.split()])
+    assert dict(cj.open("s").sizes) == dict(workflow=1, seed=3, generation=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("sweep", "out: a sweep needs a place"),
+        ("sweep missing.toml --out s", "missing.toml: there is no such file"),
+        ("sweep --out s", "task: is missing"),
+        (
+            "sweep --out s --task gaussian --bandwidth 0.1 --workflow replace --num-samples 6 --num-generations 5 "
+            "--num-seeds 3",
+            "gaussian.bandwidth: there is no such field",
+        ),
+        ("sweep --out s --task kde --noise 0.1", "name one with --source"),
+        ("sweep --out s --task kde --devices 0", "devices=0: must be at least 1"),
+        ("sweep --out s --coordinator localhost:1", "give all three of them"),
+        ("sweep --out s --coordinator localhost:1 --num-processes 2 --process-id 2", "process_id=2: must be from 0"),
+        ("info missing", "there is no such store"),
+        ("info .", "no store of a sweep"),
+    ],
+)
+def test_mistakes_in_sweeps(arguments, message, capsys, folder):
+    assert message in refused(arguments.split(), capsys)
+    assert not list(folder.iterdir())
+
+
+def test_a_run_is_no_sweep(capsys):
+    main(["run", "gaussian", *SMALL, "--workflow", "replace", "--out", "g"])
+    capsys.readouterr()
+    size = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3", "--workflow", "replace"]
+    assert "is there already and holds no sweep" in refused(
+        ["sweep", "--task", "gaussian", *size, "--out", "g"], capsys
+    )

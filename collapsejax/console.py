@@ -119,15 +119,15 @@ def print_store(
     print(f"num_seeds: {manifest.num_seeds}, in chunks of {manifest.chunk}")
     print(f"metrics: {', '.join(manifest.metrics)}")
     print(f"created: {manifest.attributes['created']}")
-    complete = [shard for shard, record in verified.items() if record and record.stop == shard.stop]
-    damaged = [shard for shard, record in records.items() if record and not verified[shard]]
+    complete = {shard for shard, record in verified.items() if record and record.stop == shard.stop}
+    damaged = {shard: None for shard, record in records.items() if record and not verified[shard]}
     print(f"shards: {len(complete)} of {len(records)} complete")
     for title, shards in (
         ("damaged", damaged),
         ("missing", [shard for shard in records if shard not in complete and shard not in damaged]),
     ):
         if shards:
-            print(f"{title}: {len(shards)}, the first for {_place(manifest, shards[0])}")
+            print(f"{title}: {len(shards)}, the first for {_place(manifest, next(iter(shards)))}")
     written = [record for record in records.values() if record]
     if written:
         print(f"written: {min(r.written for r in written)} to {max(r.written for r in written)}")

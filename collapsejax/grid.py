@@ -15,7 +15,8 @@ from .base import Task, Workflow, check_count, listed_fields
 from .workflows import find
 
 MOST_CELLS = 10**5
-RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration")
+# Names that results and their stores need for themselves.
+RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration", "shards", "records")
 
 
 class Cell(NamedTuple):
@@ -74,18 +75,18 @@ def expand(task: Task, workflows: Sequence[Workflow | str] | Workflow | str, num
     values = {name: _at(task, path) for name, path in zip(names, paths, strict=True)}
     values["workflow"] = workflows
     if isinstance(num_samples, list | tuple | range | np.ndarray):
-        values["num_samples"] = [value.item() if hasattr(value, "item") else value for value in num_samples]
+        values["num_samples"] = list(num_samples)
     dims = {name: _labels(name, listed) for name, listed in values.items()}
     number = int(np.prod([len(labels) for labels in dims.values()], dtype=float))
     if number > MOST_CELLS:
         lengths = " x ".join(f"{len(labels)} {name}" for name, labels in dims.items())
         raise ValueError(f"{lengths}: {number} cells are more than {MOST_CELLS}; shorten the lists")
-    for size in values.get("num_samples", [num_samples]):
+    sizes = values.get("num_samples", [num_samples])
+    for size in sizes:
         check_count("num_samples", size)
     tasks = [_with(task, paths, combination) for combination in itertools.product(*(values[name] for name in names))]
-    sizes = values.get("num_samples", [num_samples])
     indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
-    experiments = itertools.product(tasks, workflows, sizes)
+    experiments = itertools.product(tasks, workflows, map(int, sizes))
     cells = [Cell(index, *experiment) for index, experiment in zip(indices, experiments, strict=True)]
     return Grid(dims, cells, workflows)
 
@@ -110,7 +111,7 @@ def _labels(name: str, values: Sequence[Any]) -> list:
     if not values:
         raise ValueError(f"{name}=[]: an empty list makes no cell; give at least one value")
     if all(_is_number(value) for value in values):
-        labels = list(values)
+        labels = [value.item() if hasattr(value, "item") else value for value in values]
     else:
         short = [_text(value, fields=False) for value in values]
         times = Counter(short)

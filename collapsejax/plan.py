@@ -13,12 +13,13 @@ import jax.numpy as jnp
 
 from .base import Array, Task, Workflow, check_count
 from .files import provenance
-from .grid import Cell, Grid, describe, expand
+from .grid import RESERVED, Grid, describe, expand
 from .loop import check_run, metric_names, size_is_traced, state_bytes
 from .manifest import Manifest
-from .programs import Settings, Shape, free_bytes, traced_leaves
+from .programs import Settings, Shape, free_bytes, host_free_bytes, traced_leaves
 from .results import in_order
 from .shards import check_place
+from .summaries import STATISTICS
 from .summaries import state_bytes as summary_bytes
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
@@ -53,12 +54,10 @@ class Plan(NamedTuple):
         cells = len(self.grid.cells)
         if not self.settings.summary:
             return cells * self.manifest.num_seeds * self.result_bytes
-        return (
-            cells
-            * len(self.manifest.chunks)
-            * len(self.manifest.metrics)
-            * summary_bytes(self.manifest.num_generations)
-        )
+        if self.out is None:
+            return 2 * cells * len(STATISTICS) * self.result_bytes  # tables of doubles
+        states = cells * len(self.manifest.chunks) * len(self.manifest.metrics)
+        return states * summary_bytes(self.manifest.num_generations)
 
     def state_bytes(self, group: Sequence[int]) -> int:
         """Bytes that a seed carries from generation to generation, in the largest of a group's cells."""
@@ -105,15 +104,18 @@ def make_plan(
     """The plan of a sweep. Arguments and errors as in `sweep`; nothing is compiled or written."""
     share = share or (jax.process_index(), jax.process_count())
     _check(num_generations, num_seeds, keep, chunk, out, share)
+    num_generations, num_seeds, chunk = int(num_generations), int(num_seeds), chunk and int(chunk)
     grid = expand(task, workflows, num_samples)
     devices = tuple(jax.local_devices() if devices is None else devices)
     settings = Settings(num_generations, rows, keep == "summary", devices)
     for cell in grid.cells:
         check_run(cell.task, cell.workflow, cell.num_samples, num_generations)
-    groups = _grouped(grid.cells, settings)
+    groups = _grouped(grid, settings)
     first = grid.cells[0]
     sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)
     metrics = in_order(metric_names(first.task, first.workflow, **sizes))
+    if taken := {*metrics} & {*grid.dims, *RESERVED}:
+        raise ValueError(f"metric {min(taken)!r}: results need this name for something else; rename the metric")
     configuration = {
         "task": describe(task),
         "workflows": [describe(workflow) for workflow in grid.workflows],
@@ -121,11 +123,15 @@ def make_plan(
         "num_generations": num_generations,
         "rows": int(rows),
         "keep": keep,
+        "dtype": str(jnp.zeros(()).dtype),
         "key": jax.random.key_data(key).tolist(),
         "key_impl": str(jax.random.key_impl(key)),
     }
-    # Once through JSON, so that it has the types of one that was stored.
-    configuration = json.loads(json.dumps(configuration, default=str))
+    for name, value in configuration.items():
+        try:
+            configuration[name] = json.loads(json.dumps(value))  # with the types of one that was stored
+        except TypeError as error:
+            raise ValueError(f"{name}: {error}; use numbers, texts, arrays and dataclasses") from None
     attributes = configuration | {name: json.dumps(configuration[name]) for name in ("task", "workflows", "key")}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     attributes |= {"num_seeds": num_seeds, "created": created, **provenance()}
@@ -134,8 +140,8 @@ def make_plan(
     manifest = Manifest(configuration=configuration, dims=grid.dims, metrics=metrics, **sizes, attributes=attributes)
     plan = Plan(grid, settings, key, manifest, groups, None if out is None else Path(out), share)
     if plan.out is not None:
-        check_place(plan.out, manifest)
-    elif plan.kept_bytes > free_bytes(jax.local_devices(backend="cpu")[0]):
+        plan = plan._replace(manifest=check_place(plan.out, manifest))
+    elif plan.kept_bytes > host_free_bytes():
         size = f"{plan.kept_bytes / 2**30:.1f} GiB"
         raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out")
     return plan
@@ -158,13 +164,14 @@ def _check(
         raise ValueError(f"out: {share[1]} processes need a store that all of them write to; give out")
 
 
-def _grouped(cells: Sequence[Cell], settings: Settings) -> list[list[int]]:
+def _grouped(grid: Grid, settings: Settings) -> list[list[int]]:
     """The numbers of the cells that share a program, for each program, in the order of their first cells."""
     groups: dict[Any, list[int]] = {}
-    for number, cell in enumerate(cells):
+    for number, cell in enumerate(grid.cells):
         shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
         size = None if size_is_traced(cell.task, cell.workflow, settings.literal_rows) else cell.num_samples
-        groups.setdefault((jax.tree.structure((cell.task, cell.workflow)), shapes, size), []).append(number)
+        program = (grid.workflow_of(cell), jax.tree.structure((cell.task, cell.workflow)), shapes, size)
+        groups.setdefault(program, []).append(number)
     return list(groups.values())
 
 

@@ -56,7 +56,8 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
         check_metrics(metrics, map(str, dataset.data_vars))
     else:
         names = [*(name for name in METRICS if name in dataset), *(n for n in dataset.data_vars if n not in METRICS)]
-        metrics = [name for name in names if np.isfinite(dataset[name]).any()] or names
+        means = {name: summarize(dataset[name]).sel(statistic="mean") for name in names}
+        metrics = [name for name in names if np.isfinite(means[name]).any()] or names
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]
     workflows = known + [name for name in dataset.workflow.values if name not in known]
     with matplotlib.rc_context(_STYLE):
@@ -100,8 +101,8 @@ def _draw_metric(
 def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -> None:
     mean, se = line.sel(statistic="mean").values, line.sel(statistic="se").values
     if not np.isfinite(mean).any():
-        sign = "-" if (mean < 0).all() else "+"
-        axis.text(0.5, 0.5, f"{sign}infinite\nthroughout", transform=axis.transAxes, ha="center", va="center")
+        nature = "not there" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite\nthroughout"
+        axis.text(0.5, 0.5, nature, transform=axis.transAxes, ha="center", va="center")
         return
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
     mean, band = np.where(shown, mean, np.nan), 1.96 * np.nan_to_num(se)

@@ -38,11 +38,11 @@ class Shape(NamedTuple):
 
     def halved(self) -> Shape | None:
         """The next smaller shape; None where this is the smallest."""
+        together = -(-self.together // 2)
         if self.rows > 1:
-            return self._replace(rows=-(-self.rows // 2))
+            return Shape(-(-self.rows // 2), self.seeds, together)
         if self.seeds > 1:
-            seeds = -(-self.seeds // 2)
-            return Shape(1, seeds, min(self.together, seeds))
+            return Shape(1, -(-self.seeds // 2), together)
         return None
 
 
@@ -195,13 +195,16 @@ class Elastic:
 
     def _compile(self, shape: Shape) -> None:
         start = time.perf_counter()
+        need, failure = 0, None
         try:
             need = self._program.compile(self._key, shape)
         except jax.errors.JaxRuntimeError as error:
-            return self._shrink(error, shape)
-        finally:
-            self.num_compilations += 1
-            self.compile_seconds += time.perf_counter() - start
+            failure = error
+        self.num_compilations += 1
+        self.compile_seconds += time.perf_counter() - start
+        if failure:
+            self._shrink(failure, shape)
+            return
         free = _SAFE_SHARE * self._program.free_bytes()
         smaller = shape.halved()
         if need > free and smaller:
@@ -242,10 +245,15 @@ def _all_equal(column: Sequence[Any]) -> bool:
 
 
 def free_bytes(device: jax.Device) -> int:
-    """Bytes of memory that a device has left; on a CPU, what the system calls available, else all that there is."""
-    if device.platform != "cpu":
-        account = device.memory_stats()
+    """Bytes of memory that a device has left, by its own account; where it gives none, those of its host."""
+    account = None if device.platform == "cpu" else device.memory_stats()
+    if account and {"bytes_limit", "bytes_in_use"} <= set(account):
         return account["bytes_limit"] - account["bytes_in_use"]
+    return host_free_bytes()
+
+
+def host_free_bytes() -> int:
+    """Bytes of memory that the system calls available, or all that there is where it does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

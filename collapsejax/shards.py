@@ -116,6 +116,7 @@ class Shards:
             raise OSError(f"{self.path}: writing failed ({error.strerror}); {again}") from error
 
     def _put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
+        self._record_path(shard).unlink(missing_ok=True)  # no record may vouch for files that are being replaced
         files = {}
         for name, chunk, place in self._chunks(shard, metrics):
             content = encode(chunk)
@@ -160,7 +161,7 @@ class Shards:
     def _stale(self) -> Iterator[tuple[tuple[int, ...], dict[str, np.ndarray]]]:
         """The cells whose summary is not that of all their shards, each with the one that is."""
         of_cell: dict[tuple[int, ...], list[tuple[Shard, int]]] = {}
-        for shard, record in self.records().items():
+        for shard, record in self.records(verify=True).items():
             if record:
                 of_cell.setdefault(shard.cell, []).append((shard, record.stop - record.first))
         group = zarr.open_group(self.path, mode="r")
@@ -208,20 +209,24 @@ class Shards:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def check_place(path: Path, wanted: Manifest) -> None:
-    """Raise as `Shards.opened`, as far as it shows without writing anything."""
+def check_place(path: Path, wanted: Manifest) -> Manifest:
+    """The manifest that a store at `path` will have: `wanted`, with the chunks of one that is there already.
+
+    Raises as `Shards.opened`, as far as it shows without writing anything.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     if not path.exists():
-        return
+        return wanted
     if there := path.is_dir() and Manifest.read(path):
         try:
-            there.resumed(wanted)
+            return there.resumed(wanted)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-    elif not path.is_dir() or not all(child.name.startswith(".") for child in path.iterdir()):
+    if not path.is_dir() or not all(child.name.startswith(".") for child in path.iterdir()):
         # Names with a dot are all that a process leaves that was killed at once.
         raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
+    return wanted
 
 
 def tables(states: Iterable[Mapping[str, State]]) -> dict[str, np.ndarray]:

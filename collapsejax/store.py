@@ -73,6 +73,6 @@ def open(path: str | Path) -> xr.Dataset:
         return dataset
     records = sweep.records()
     if missing := sum(record is None or record.stop < shard.stop for shard, record in records.items()):
-        again = "the same command again computes what is missing"
+        again = "unless processes are still at work, the same command again computes them"
         warnings.warn(f"{path}: {missing} of {len(records)} shards are missing; {again}", stacklevel=2)
     return sweep.with_latest(dataset[in_order(map(str, dataset.data_vars))])

@@ -89,10 +89,11 @@ class Sweep:
         names = ("task", "workflow", "num_samples", "num_generations", "num_seeds", "seed", "keep", "chunk")
         given = {name: getattr(self, name) for name in names} | {"rows": self.rows or None}
         fields |= {name: _one_or_several(value) for name, value in given.items() if value is not None}
-        in_task = {name: _one_or_several(value) for name, value in vars(self.fields).items() if value is not None}
+        in_task = {name: value for name, value in vars(self.fields).items() if value is not None}
         settings = {
             name: in_task.pop(name) for name in list(in_task) if name in vars(SourceFlags()) and name != "source"
         }
+        in_task = {name: _one_or_several(value) for name, value in in_task.items()}
         if settings:
             if "source" not in in_task:
                 raise ValueError(f"{next(iter(settings))}: belongs to a source of real data; name one with --source")

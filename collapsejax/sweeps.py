@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ def sweep(
             with `rows=True` all of them start from the same real rows.
         key: the root of all randomness; seed s has the key `fold_in(key, s)` in every cell.
         keep: "seeds", every number of every seed; or "summary", statistics over the seeds (`summaries.STATISTICS`),
-            reduced on the device, so that memory and disk hardly grow with the seeds.
+            reduced on the device: memory does not grow with the seeds, disk only with the chunks.
         rows: draw and pool literal rows even where the law of their summary is known.
         chunk: seeds that are stored together, and no more of which are computed together. Default: as memory suggests.
         out: directory of a store. Where this sweep is there already, only what is missing is computed; it may have
@@ -100,7 +101,7 @@ def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
         try:
             run.all_groups()
         except BaseException:
-            with contextlib.suppress(OSError):  # the disk may be full; the shards are safe
+            with contextlib.suppress(OSError, ValueError):  # a full disk, a damaged file: the shards are safe
                 results.finish()
             raise
         results.finish()
@@ -180,6 +181,10 @@ class _Run:
         # A shard's owner depends on the shard alone: processes agree without asking one another.
         mine = [s for s in plan.manifest.shards() if (number[s.cell] + s.chunk) % num_processes == process]
         self._there = {shard: results.num_seeds(shard) for shard in mine}
+        self._num_seeds = sum(shard.stop - shard.first for shard in mine)
+        self._seeds = sum(self._there.values())
+        self._missing = Counter(shard.cell for shard, there in self._there.items() if there < shard.stop - shard.first)
+        self._num_cells = len({shard.cell for shard in mine})
         self._todo = [shard for shard, there in self._there.items() if there < shard.stop - shard.first]
         workflows = plan.grid.dims["workflow"]
         self._compile_seconds, self._run_seconds = dict.fromkeys(workflows, 0.0), dict.fromkeys(workflows, 0.0)
@@ -221,17 +226,16 @@ class _Run:
                 self._look_for_nan(shard, metrics)
                 whole = joined([self._results.get(shard), metrics]) if self._there[shard] else metrics
                 self._results.put(shard, whole, seconds / len(shards))
-                self._there[shard] = shard.stop - shard.first
+                self._seeds += shard.stop - shard.first - self._there[shard]
+                self._missing -= Counter([shard.cell])  # keeps positive counts only
             self._run_seconds[workflow] += seconds
             self._tell(label)
         self._compile_seconds[workflow] += program.compile_seconds
         self._num_compilations += program.num_compilations
 
     def _tell(self, doing: str) -> None:
-        missing = {shard.cell for shard, number in self._there.items() if number < shard.stop - shard.first}
-        cells = {shard.cell for shard in self._there}
-        total = sum(shard.stop - shard.first for shard in self._there)
-        self._report(Progress(doing, len(cells - missing), len(cells), sum(self._there.values()), total))
+        cells = self._num_cells - len(self._missing)
+        self._report(Progress(doing, cells, self._num_cells, self._seeds, self._num_seeds))
 
     def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
         """Note where each metric is NaN for the first time; no built-in task gives one."""

@@ -1,4 +1,5 @@
 import functools
+import itertools
 import subprocess
 import sys
 
@@ -280,3 +281,70 @@ def test_mistakes_are_found_before_anything_is_compiled(changed, message, tmp_pa
     with pytest.raises(ValueError, match=message):
         cj.sweep(**arguments, progress=lambda progress: pytest.fail("something was compiled"))
     assert not list(tmp_path.iterdir())
+
+
+def test_numpy_sizes_are_sizes(tmp_path):
+    sizes = dict(num_samples=np.array([6, 8]), num_generations=np.int64(5), num_seeds=np.int32(5), key=SIZE["key"])
+    task = cj.Gaussian(list(np.arange(1, 3)), sigma2=list(np.float32([1.0, 2.0])))
+    cj.sweep(task, ["replace"], **sizes, out=tmp_path / "s")
+    plain = dict(num_samples=[6, 8], num_generations=5, num_seeds=5, key=SIZE["key"])
+    again = cj.sweep(cj.Gaussian([1, 2], sigma2=[1.0, 2.0]), ["replace"], **plain, out=tmp_path / "s")
+    assert again.num_compilations == 0
+
+
+@cj.pytree
+class Diluted:
+    """Replace under another name, with a field of its own."""
+
+    share: float = 0.5
+
+    name = "diluted"
+    needs_rows = False
+
+    capacity, init, select = cj.Replace.capacity, cj.Replace.init, cj.Replace.select
+
+    def update(self, key, state, synthetic, draw_real):
+        return synthetic.scale(self.share)
+
+
+def test_workflows_may_differ_in_a_field():
+    dataset = cj.sweep(cj.Gaussian(2), [Diluted(0.25), Diluted(1.0)], **SIZE, num_seeds=5)
+    assert list(dataset.workflow.values) == ["diluted(share=0.25)", "diluted(share=1.0)"]
+    assert_same(dataset.isel(workflow=[1]), cj.sweep(cj.Gaussian(2), ["replace"], **SIZE, num_seeds=5), rtol=1e-5)
+
+
+def test_a_metric_named_like_a_dimension_is_refused():
+    @cj.pytree
+    class Task(Broken):
+        mine: float = 1.0
+
+    with pytest.raises(ValueError, match="metric 'mine': results need this name"):
+        cj.sweep(Task(mine=[1.0, 2.0]), ["replace"], **SIZE, num_seeds=5)
+
+
+def test_plans_of_summaries_in_memory_are_modest():
+    sizes = {**SIZE, "num_samples": [6, 8], "num_generations": 100}
+    plan = make_plan(cj.Gaussian([1, 2, 3], sigma2=[1.0, 2.0]), ["replace"], **sizes, num_seeds=10**6, keep="summary")
+    assert plan.kept_bytes < 2**20
+
+
+def test_halving_halves_what_is_in_step():
+    shape, lanes = programs.Shape(8, 1000, 8000), []
+    while shape:
+        lanes.append(shape.together)
+        shape = shape.halved()
+    assert lanes == sorted(lanes, reverse=True)
+    assert all(b <= -(-a // 2) for a, b in itertools.pairwise(lanes))
+
+
+def test_an_interrupted_growth_is_no_summary(tmp_path):
+    """New moments beside old counts, as a process leaves that is killed between two files, are never merged."""
+    options = dict(**SIZE, chunk=10, keep="summary", out=tmp_path / "s")
+    cj.sweep(cj.Gaussian(2), ["replace"], **options, num_seeds=15)
+    place = tmp_path / "s" / "shards" / "kl_counts" / "c" / "0" / "1" / "0" / "0" / "0"
+    old = place.read_bytes()
+    cj.sweep(cj.Gaussian(2), ["replace"], **options, num_seeds=20)
+    place.write_bytes(old)
+    (tmp_path / "s" / "kl" / "c" / "0" / "0" / "0").unlink()
+    grown = cj.sweep(cj.Gaussian(2), ["replace"], **options, num_seeds=20)
+    assert_same(grown, cj.sweep(cj.Gaussian(2), ["replace"], **SIZE, num_seeds=20, keep="summary"), rtol=1e-5)

@@ -108,7 +108,7 @@ def table(
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction}: must lie between 0 and 1")
     check_count("split_seed", split_seed, least=0)
-    wanted = None if columns is None else list(columns)
+    wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
     if wanted is not None and (not wanted or len(set(wanted)) < len(wanted)):
         raise ValueError(f"columns={wanted}: give at least one name, each of them once")
     names, values = (_read_npy if path.suffix == ".npy" else _read_csv)(path, wanted)

@@ -16,7 +16,8 @@ from zarr.storage import MemoryStore
 
 from .manifest import Manifest
 from .results import coordinates, metric_labels
-from .summaries import BINS, NUM_MOMENTS, STATISTICS
+from .states import BINS, NUM_MOMENTS
+from .summaries import STATISTICS
 
 # A reader without our records still notices a damaged chunk.
 _CODECS = (ZstdCodec(level=1), Crc32cCodec())

@@ -19,8 +19,8 @@ from .manifest import Manifest
 from .programs import Settings, Shape, free_bytes, host_free_bytes, traced_leaves
 from .results import in_order
 from .shards import check_place
+from .states import state_bytes as summary_bytes
 from .summaries import STATISTICS
-from .summaries import state_bytes as summary_bytes
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _TOGETHER, _FEWEST_TOGETHER = 128, 8

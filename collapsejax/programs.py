@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from .base import Array
 from .grid import Cell
 from .loop import run, size_is_traced
-from .summaries import State, merge, reduce
-
-_SAFE_SHARE = 0.8  # of the memory that is free, for one call
+from .states import State, merge, reduce
 
 _SEEDS = PartitionSpec(None, "seed")
 
@@ -152,83 +149,6 @@ class Program:
         filled = jnp.arange(-(-rows * width // together) * together) % (rows * width)
         metrics = jax.lax.map(one_seed, jax.tree.map(lambda lane: lane[filled], lanes), batch_size=together)
         return jax.tree.map(lambda leaf: leaf[: rows * width].reshape(rows, width, *leaf.shape[1:]), metrics)
-
-
-class Elastic:
-    """A program that does any number of jobs, in calls that are made smaller until memory suffices.
-
-    Args:
-        program: what is compiled.
-        key: the root of all randomness.
-        shape: of the first call that is tried.
-        say: told when a call is made smaller.
-    """
-
-    def __init__(self, program: Program, key: Array, shape: Shape, say: Callable[[str], None]) -> None:
-        self._program, self._key, self._say = program, key, say
-        self.num_compilations = 0
-        self.compile_seconds = 0.0
-        self._compile(shape)
-
-    def __call__(self, jobs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
-        """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a `State` of each.
-
-        Raises JaxRuntimeError where memory does not suffice for a single seed.
-        """
-        shape = self._program.shape
-        try:
-            results = []
-            for start in range(0, len(jobs), shape.rows):
-                some = jobs[start : start + shape.rows]
-                longest = max(stop - first for _, first, stop in some)
-                parts = [
-                    self._program(
-                        [(cell, first + done, min(first + done + shape.seeds, stop)) for cell, first, stop in some]
-                    )
-                    for done in range(0, longest, shape.seeds)
-                ]
-                results += [joined(parts_of_job) for parts_of_job in zip(*parts, strict=True)]
-            return results
-        except jax.errors.JaxRuntimeError as error:
-            self._shrink(error)
-        return self(jobs)
-
-    def _compile(self, shape: Shape) -> None:
-        start = time.perf_counter()
-        need, failure = 0, None
-        try:
-            need = self._program.compile(self._key, shape)
-        except jax.errors.JaxRuntimeError as error:
-            failure = error
-        self.num_compilations += 1
-        self.compile_seconds += time.perf_counter() - start
-        if failure:
-            self._shrink(failure, shape)
-            return
-        free = _SAFE_SHARE * self._program.free_bytes()
-        smaller = shape.halved()
-        if need > free and smaller:
-            self._say(f"{shape} needs {need / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free: {smaller} instead")
-            self._compile(smaller)
-
-    def _shrink(self, error: jax.errors.JaxRuntimeError, shape: Shape | None = None) -> None:
-        smaller = (shape or self._program.shape).halved()
-        if "RESOURCE_EXHAUSTED" not in str(error) or smaller is None:
-            raise error
-        self._say(f"out of memory with {shape or self._program.shape}: {smaller} instead")
-        self._compile(smaller)
-
-
-def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Metrics of consecutive seeds as those of all of them."""
-    if len(parts) == 1:
-        return parts[0]
-    return {
-        name: functools.reduce(merge, [part[name] for part in parts])
-        if isinstance(values, State)
-        else np.concatenate([part[name] for part in parts])
-        for name, values in parts[0].items()
-    }
 
 
 def traced_leaves(cell: Cell) -> list[np.ndarray | Array]:

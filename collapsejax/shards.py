@@ -29,7 +29,8 @@ import zarr
 from .arrays import SHARDS, encode, file_name, write_skeleton
 from .files import locked, provenance, write_whole
 from .manifest import Manifest, Record, Shard, digest
-from .summaries import STATISTICS, State, merge, statistics
+from .states import State, merge
+from .summaries import STATISTICS, statistics
 
 _MANIFEST_LOCK = ".manifest.lock"
 

@@ -1,38 +1,17 @@
-"""Statistics of a metric over any number of seeds, from states that can be merged: made on the device, in chunks.
+"""Statistics of a metric over the seeds: from states of any number of seeds, or from all values.
 
-A state holds exact moments and a sketch of the distribution. The sketch is a histogram of float32 numbers by their bit
-patterns, which grow with the number and are, piece by piece, linear in its logarithm. Positive and negative numbers
-have `BINS` bins each, of 2^level patterns, where level is the smallest that covers the numbers seen. Bins of one level
-are unions of bins of the level below, so merged states hold the very counts that one pass over all seeds would have
-given, whatever the chunks were.
-
-A quantile lies in the right bin, so its relative error is at most the bin's relative width: 2 R / (BINS - 1) where
-positive (or negative) numbers span R octaves, that is a factor 2^R. Between neighbouring ranks it is interpolated
-linearly, as by `numpy.quantile`.
+A quantile from a state lies in the right bin of its histogram, so its relative error is at most the bin's relative
+width: 2 R / (BINS - 1) where positive (or negative) numbers span R octaves, that is a factor 2^R. Between neighbouring
+ranks it is interpolated linearly, as by `numpy.quantile`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from .base import Array
-
-BINS = 2048
-_HIGHEST_LEVEL = 20  # 2^31 patterns in 2^11 bins
-_NONE = 2**31 - 1  # the lowest pattern where there is no number; the highest is then 0
-
-# Rows of State.moments. "low" and "high" are the lowest and highest bit patterns of positive and of negated numbers.
-_CENTRED = ("count", "mean", "m2")
-_CENTRED_LOG = ("positive", "mean_log", "m2_log")
-_MOMENTS = (*_CENTRED, "min", "max", *_CENTRED_LOG, "minus_inf", "plus_inf", "nan")
-_PATTERNS = ("low_positive", "high_positive", "low_negative", "high_negative")
-_ROW = {name: row for row, name in enumerate(_MOMENTS + _PATTERNS)}
-NUM_MOMENTS = len(_ROW)
+from .states import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, State, window
 
 QUANTILES = {"q0.025": 0.025, "q0.25": 0.25, "median": 0.5, "q0.75": 0.75, "q0.975": 0.975}
 STATISTICS = {
@@ -50,139 +29,11 @@ STATISTICS = {
 }
 
 
-class State(NamedTuple):
-    """What is known of a metric's values in G generations: moments (15, G) and counts (2, G, BINS), maybe batched."""
-
-    moments: Any
-    counts: Any
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.moments[..., _ROW[key], :] if isinstance(key, str) else tuple.__getitem__(self, key)
-
-
-def state_bytes(num_generations: int) -> int:
-    """Bytes of the state of one metric."""
-    return (8 * NUM_MOMENTS + 4 * 2 * BINS) * num_generations
-
-
-def reduce(values: Array, valid: Array) -> State:
-    """The states of K metrics in m rows of b seeds: a pure function, to be traced with 64-bit types enabled.
-
-    Args:
-        values: (K, m, b, G) numbers, also infinite or NaN.
-        valid: (m, b), False for seeds that do not count.
-
-    Returns:
-        State with leading axes (K, m).
-    """
-    over_rows = jax.vmap(_reduce_row)
-    return jax.vmap(over_rows, in_axes=(0, None))(values, valid)
-
-
-def _reduce_row(values: Array, valid: Array) -> State:
-    valid = jnp.broadcast_to(valid[:, None], values.shape)
-    finite, wide = valid & jnp.isfinite(values), values.astype(jnp.float64)
-    count, mean, m2 = _centred(wide, finite)
-    positive, negative = finite & (values > 0), finite & (values < 0)
-    logs = jnp.log(jnp.where(positive, wide, 1.0))
-    narrow = jnp.abs(jnp.clip(values, -_LARGEST, _LARGEST).astype(jnp.float32))
-    patterns = jax.lax.bitcast_convert_type(narrow, jnp.int32)
-    windows, bins = zip(*(_bins(patterns, chosen) for chosen in (positive, negative)), strict=True)
-    # Zeros, and what does not count, go to a bin that is dropped.
-    place = jnp.where(positive, bins[0], jnp.where(negative, BINS + bins[1], 2 * BINS))
-    counts = jax.vmap(lambda column: jnp.zeros(2 * BINS + 1, jnp.int32).at[column].add(1), in_axes=1)(place)
-    moments = [
-        count,
-        mean,
-        m2,
-        jnp.min(jnp.where(finite, wide, jnp.inf), axis=0),
-        jnp.max(jnp.where(finite, wide, -jnp.inf), axis=0),
-        *_centred(logs, positive),
-        jnp.sum(valid & jnp.isneginf(values), axis=0),
-        jnp.sum(valid & jnp.isposinf(values), axis=0),
-        jnp.sum(valid & jnp.isnan(values), axis=0),
-        *windows[0],
-        *windows[1],
-    ]
-    moments = jnp.stack([row.astype(jnp.float64) for row in moments])
-    return State(moments, jnp.moveaxis(counts[:, : 2 * BINS].reshape(-1, 2, BINS), 1, 0))
-
-
-_LARGEST = float(np.finfo(np.float32).max)
-
-
-def _centred(values: Array, chosen: Array) -> tuple[Array, Array, Array]:
-    """Number, mean and summed squared deviations of the chosen values, along the leading axis."""
-    count = jnp.sum(chosen, axis=0)
-    mean = jnp.sum(jnp.where(chosen, values, 0.0), axis=0) / jnp.maximum(count, 1)
-    return count, mean, jnp.sum(jnp.where(chosen, (values - mean[None, :]) ** 2, 0.0), axis=0)
-
-
-def _bins(patterns: Array, chosen: Array) -> tuple[tuple[Array, Array], Array]:
-    """The (lowest, highest) of the chosen patterns, and the bin of each."""
-    low = jnp.min(jnp.where(chosen, patterns, _NONE), axis=0)
-    high = jnp.max(jnp.where(chosen, patterns, 0), axis=0)
-    level = _level(jnp, low, high)
-    return (low, high), (patterns >> level[None, :]) - (low >> level)[None, :]
-
-
-def _level(numpy: Any, low: Any, high: Any) -> Any:
-    """The smallest level at which BINS bins cover the patterns from `low` to `high`."""
-    level = numpy.zeros_like(low)
-    for _ in range(_HIGHEST_LEVEL):
-        level = level + ((high >> level) - (low >> level) >= BINS)
-    return level
-
-
-def merge(a: State, b: State) -> State:
-    """The state of the values behind both, in NumPy: commutative, and associative to the rounding of doubles."""
-    moments = {name: a[name] + b[name] for name in ("minus_inf", "plus_inf", "nan")}
-    for names in (_CENTRED, _CENTRED_LOG):
-        moments |= zip(names, _merge_centred([a[name] for name in names], [b[name] for name in names]), strict=True)
-    for name in ("min", "low_positive", "low_negative"):
-        moments[name] = np.minimum(a[name], b[name])
-    for name in ("max", "high_positive", "high_negative"):
-        moments[name] = np.maximum(a[name], b[name])
-    merged = State(np.stack([moments[name] for name in _ROW], axis=-2), np.zeros_like(a.counts))
-    for part in (a, b):
-        for side, name in enumerate(("positive", "negative")):
-            _add_counts(merged, part, side, name)
-    return merged
-
-
-def _merge_centred(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Source: Chan, Golub, LeVeque (1983), The American Statistician 37, 242."""
-    count = a[0] + b[0]
-    share = b[0] / np.maximum(count, 1)
-    step = b[1] - a[1]
-    return count, a[1] + share * step, a[2] + b[2] + a[0] * share * step**2
-
-
-def _window(state: State, side: str) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest pattern and the level of one side's bins."""
-    low, high = state[f"low_{side}"].astype(np.int64), state[f"high_{side}"].astype(np.int64)
-    return low, _level(np, low, high)
-
-
-def _add_counts(total: State, part: State, side: int, name: str) -> None:
-    """Add to the counts of `total`, whose moments are known, those of `part`, which cover no more."""
-    (low, level), (part_low, part_level) = _window(total, name), _window(part, name)
-    start, part_start, coarser = low >> level, part_low >> part_level, level - part_level
-    for place in zip(*np.nonzero(part_low < _NONE), strict=True):
-        *batch, generation = place
-        row, bins = (state.counts[(*batch, side, generation)] for state in (total, part))
-        if coarser[place]:
-            np.add.at(row, ((part_start[place] + np.nonzero(bins)[0]) >> coarser[place]) - start[place], bins[bins > 0])
-        else:
-            offset = part_start[place] - start[place]
-            row[offset:] += bins[: BINS - offset]
-
-
 def statistics(state: State) -> np.ndarray:
     """The `STATISTICS` of one metric, (statistic, G), of all values behind its state."""
     ordered = _Ordered(state)
     number = state["count"] + state["minus_inf"] + state["plus_inf"]
-    return _table({name: state[name] for name in _MOMENTS}, _quantiles(ordered.at, number))
+    return _table({name: state[name] for name in MOMENTS}, _quantiles(ordered.at, number))
 
 
 def exact_statistics(values: np.ndarray) -> np.ndarray:
@@ -197,7 +48,7 @@ def exact_statistics(values: np.ndarray) -> np.ndarray:
         "nan": np.isnan(values).sum(axis=0),
     }
     logs = np.log(np.where(positive, values, 1.0))
-    for names, source, chosen in ((_CENTRED, values, finite), (_CENTRED_LOG, logs, positive)):
+    for names, source, chosen in ((CENTRED, values, finite), (CENTRED_LOG, logs, positive)):
         count = chosen.sum(axis=0)
         mean = np.where(chosen, source, 0.0).sum(axis=0) / np.maximum(count, 1)
         squares = np.where(chosen, source - np.where(chosen, mean, 0.0), 0.0) ** 2
@@ -276,10 +127,10 @@ class _Ordered:
 
     def _inside(self, side: str, place: np.ndarray, position: np.ndarray) -> np.ndarray:
         """The number at a position from 0 to 1 in a bin of one side."""
-        low, level = _window(self._state, side)
+        low, level = window(self._state, side)
         high = self._state[f"high_{side}"].astype(np.int64)
         first = ((low >> level) + place) << level
         pattern = first + np.floor(np.clip(position, 0, 1) * (np.int64(1) << level)).astype(np.int64)
         # What the bin has beyond the numbers seen is empty; so is the end of its last pattern.
         pattern = np.clip(np.minimum(pattern, first + (np.int64(1) << level) - 1), low, high)
-        return np.clip(pattern, 0, _NONE - 1).astype(np.int32).view(np.float32).astype(np.float64)
+        return np.clip(pattern, 0, NO_PATTERN - 1).astype(np.int32).view(np.float32).astype(np.float64)

@@ -16,12 +16,14 @@ import xarray as xr
 
 from . import store
 from .base import Array, Task, Workflow
+from .elastic import Elastic, joined
 from .manifest import Shard
 from .plan import Plan, make_plan
-from .programs import Elastic, Program, Shape, joined
+from .programs import Program, Shape
 from .results import to_dataset
 from .shards import Shards, tables
-from .summaries import STATISTICS, State
+from .states import State
+from .summaries import STATISTICS
 
 
 class Progress(NamedTuple):

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from collapsejax.results import summarize
-from collapsejax.summaries import BINS, QUANTILES, STATISTICS, State, merge, reduce, statistics
+from collapsejax.states import BINS, State, merge, reduce
+from collapsejax.summaries import QUANTILES, STATISTICS, statistics
 
 SEEDS = 4000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import platform
 import shutil
@@ -20,6 +21,7 @@ import jax
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
+@functools.cache
 def provenance() -> dict[str, Any]:
     """Versions, platform, device and, in a working copy of the repository, the commit that make a result."""
     packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")

@@ -125,7 +125,7 @@ class Shards:
             self._write(file, content)
             files[file] = digest(content)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        record = Record(self.manifest.fingerprint, shard.first, shard.stop, files, seconds, now, _versions())
+        record = Record(self.manifest.fingerprint, shard.first, shard.stop, files, seconds, now, provenance())
         self._record_path(shard).parent.mkdir(exist_ok=True)
         write_whole(self._record_path(shard), json.dumps(record._asdict()).encode())
 
@@ -251,8 +251,3 @@ def _sweep_out(path: Path) -> None:
     """Remove what killed processes left half written."""
     for leftover in list(path.rglob("*.partial")):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-
-
-@functools.cache
-def _versions() -> dict[str, Any]:
-    return provenance()

@@ -6,6 +6,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 import jax
 import matplotlib
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 matplotlib.use("agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -14,3 +15,23 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture
 def key():
     return jax.random.key(20240615)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Keep compiled programs, for a module that compiles the same ones again and again; gives the settings.
+
+    A folder for each module, which one process runs: two processes must not write there at once.
+    """
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("cache")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+    yield settings
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()

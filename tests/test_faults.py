@@ -19,31 +19,20 @@ import pytest
 import collapsejax as cj
 from collapsejax.cli import main
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
 FLAGS = ["--task", "gaussian", "--dim", "1", "2", "--workflow", "replace", "--devices", "1"]
 FLAGS += ["--num-samples", "6", "8", "--num-generations", "5", "--seed", "7"]
 SIZE = dict(num_samples=[6, 8], num_generations=5, key=jax.random.key(7))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Compiled programs, kept for this process and others: what is tested is not compilation."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("cache")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield {name.upper(): str(value) for name, value in settings.items()}
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 def start(arguments, cache, program=(sys.executable, "-m", "collapsejax")):
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen([*program, "sweep", *FLAGS, *arguments], env={**os.environ, **cache}, **pipes)
+    return subprocess.Popen(
+        [*program, "sweep", *FLAGS, *arguments],
+        env=os.environ | {name.upper(): str(value) for name, value in cache.items()},
+        **pipes,
+    )
 
 
 def finish(process):

@@ -14,6 +14,8 @@ from collapsejax.plan import make_plan
 from collapsejax.summaries import STATISTICS
 from collapsejax.sweeps import carry_out, rehearse
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
 GRID = cj.Gaussian(dim=[1, 2], sigma2=[1.0, 4.0])
 METRICS = ["trace_ratio", "mean_sq_error", "logdet_ratio", "kl"]

@@ -36,7 +36,27 @@ def pytree(cls: type[T]) -> type[T]:
     validate = cls.__dict__.get("__post_init__")
     if validate is not None:
         cls.__post_init__ = lambda self: None if listed_fields(self) else validate(self)
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
+    traced = [name for name in names if name not in statics]
+
+    def flatten(config: T) -> tuple[list[Any], tuple]:
+        return [getattr(config, name) for name in traced], tuple(getattr(config, name) for name in statics)
+
+    def flatten_with_keys(config: T) -> tuple[list[tuple], tuple]:
+        leaves, static_values = flatten(config)
+        return [
+            (jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(traced, leaves, strict=True)
+        ], static_values
+
+    def unflatten(static_values: tuple, leaves: Iterable[Any]) -> T:
+        return cls(**dict(zip(traced, leaves, strict=True)), **dict(zip(statics, static_values, strict=True)))
+
+    # Not `register_dataclass`: to JAX 0.10 two classes made by it with equal static values have equal structures, and
+    # now and then, when their hashes meet, the program compiled for one of them is run for the other.
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 def listed_fields(config: Any) -> list[tuple[str, ...]]:
@@ -63,6 +83,12 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value}: must be a finite number above 0")
     if not 1e-30 <= value <= 1e30:
         raise ValueError(f"{name}={value}: must lie between 1e-30 and 1e30, or float32 loses it; change the units")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` lies in [0, 1]."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}={value}: must lie between 0 and 1")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -95,7 +121,7 @@ class Source(Protocol):
     """Real data: a distribution, or a table of rows.
 
     Optional: `num_held_out`, the number of held-out rows where it is limited; `dependent`, names of columns that make
-    the covariance singular.
+    the covariance singular; `log_density(real, values) -> (n,)`, of what `sample` draws from.
     """
 
     dim: int
@@ -119,11 +145,13 @@ class Source(Protocol):
 class Task(Protocol):
     """A family of models and the real distribution that the first of them is fitted to.
 
-    Three methods are optional. `sample_summary(key, truth, params, n) -> Dataset` draws
+    Some methods are optional. `sample_summary(key, truth, params, n) -> Dataset` draws
     `summarize(truth, rows of sample(...))` from its exact law, without drawing rows. Likewise
     `sample_real_summary(key, truth, n) -> Dataset` for real data: a task that has both accepts a traced `n`, so
     one compilation serves every number of samples; None in its place says that this law is not known.
-    `check(num_samples)` raises ValueError for values that make no sense, before anything is compiled.
+    `drawable = True` says that these summaries have `draw` and `capacity`, as rows do. `log_density(truth, values) ->
+    (n,)` is that of the real distribution. `at(generation) -> Task` is the task as it is in one generation, where it
+    changes. `check(num_samples)` raises ValueError for values that make no sense, before anything is compiled.
     """
 
     name: ClassVar[str]
@@ -148,7 +176,13 @@ class Task(Protocol):
 
 
 class Workflow(Protocol):
-    """Which data the next model is fitted to. Optional: `check(num_samples)`, as in a task."""
+    """Which data the next model is fitted to.
+
+    Optional: `check(num_samples)`, as in a task. `only_draws = True`, where rows are needed for nothing but `draw` and
+    `capacity`, so that summaries that have these will do. `num_candidates(num_samples) -> int`, rows that the model is
+    to propose, with `screen(key, candidates, score, n) -> Rows`, which makes them the n rows that are used;
+    `score(values)` gives the true log-density of each.
+    """
 
     name: ClassVar[str]
     needs_rows: ClassVar[bool]  # True only if it calls `draw` or looks at rows
@@ -159,10 +193,11 @@ class Workflow(Protocol):
     def init(self, pool: Dataset, real: Dataset) -> PyTree:
         """The state before generation 0: `pool` is empty and has the room asked for, `real` the first real batch."""
 
-    def update(
-        self, key: Array, state: PyTree, synthetic: Dataset, draw_real: Callable[[Array, int], Dataset]
-    ) -> PyTree:
-        """The state after a model produced `synthetic`; `draw_real(key, m)` gives m fresh rows of real data."""
+    def update(self, key: Array, state: PyTree, synthetic: Dataset, draw_real: Callable[..., Dataset]) -> PyTree:
+        """The state after a model produced `synthetic`.
+
+        `draw_real(key, m)` gives m fresh rows of real data, and without m as many as `synthetic` has.
+        """
 
     def select(self, key: Array, state: PyTree) -> Dataset:
         """What the next model is fitted to."""

@@ -16,6 +16,25 @@ SIZE = dict(num_samples=6, num_generations=5)
 
 
 @pytree
+class Pair:
+    first: float = 1.0
+    second: int = static(default=2)
+
+
+@pytree
+class Couple:
+    first: float = 1.0
+    second: int = static(default=2)
+
+
+def test_classes_with_equal_fields_have_programs_of_their_own():
+    """Were their structures equal, as those of JAX's own dataclasses are, one could run as the other."""
+    assert jax.tree.structure(Pair()) == jax.tree.structure(Pair(first=3.0))
+    assert jax.tree.structure(Pair()) != jax.tree.structure(Couple())
+    assert jax.tree.structure(cj.Accumulate()) != jax.tree.structure(cj.AccumulateSubsample())
+
+
+@pytree
 class Coin:
     """A user's own task: no base class, no registration, none of the optional methods; warm-started."""
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from .base import Array, Dataset, PyTree, Task, Workflow, check_count, listed_fields
+from .base import Array, Dataset, PyTree, Task, Workflow, check_count
+from .checks import check_run, is_literal, knows, size_is_traced
 from .datasets import Rows
 
 
@@ -32,20 +33,30 @@ class _Experiment(NamedTuple):
 
     task: Task
     workflow: Workflow
-    num_samples: Any  # a traced number where the laws of all summaries are known
+    num_samples: Any  # a traced number, or (G,), where the laws of all summaries are known
     num_generations: int
     literal: bool  # rows are pooled, and summarised only after selection
     record: Callable | None
 
+    def batch_size(self, g: Any) -> Any:
+        """Rows that model g is to be fitted to a batch of; behind the last generation, as many as in it."""
+        if jnp.ndim(self.num_samples) == 0:
+            return self.num_samples
+        return jnp.asarray(self.num_samples)[jnp.minimum(g, self.num_generations - 1)]
+
     def draw_real(self, key: Array, truth: PyTree, n: Any) -> Dataset:
-        if not self.literal and _law(self.task, "sample_real_summary"):
+        if not self.literal and knows(self.task, "sample_real_summary"):
             return self.task.sample_real_summary(key, truth, n)
         return self.represent(truth, self.task.sample_real(key, truth, n))
 
-    def draw_synthetic(self, key: Array, truth: PyTree, params: PyTree) -> Dataset:
-        if not self.literal and _law(self.task, "sample_summary"):
-            return self.task.sample_summary(key, truth, params, self.num_samples)
-        return self.represent(truth, self.task.sample(key, truth, params, self.num_samples))
+    def draw_synthetic(self, key: Array, truth: PyTree, params: PyTree, n: Any) -> Dataset:
+        if not self.literal and knows(self.task, "sample_summary"):
+            return self.task.sample_summary(key, truth, params, n)
+        if not hasattr(self.workflow, "screen"):
+            return self.represent(truth, self.task.sample(key, truth, params, n))
+        k_sample, k_screen = jax.random.split(key)
+        values = self.task.sample(k_sample, truth, params, self.workflow.num_candidates(n))
+        return self.workflow.screen(k_screen, Rows.of(values), partial(self.task.log_density, truth), n)
 
     def represent(self, truth: PyTree, values: PyTree) -> Dataset:
         rows = Rows.of(values)
@@ -54,23 +65,31 @@ class _Experiment(NamedTuple):
     def start(self, key: Array) -> tuple[Array, PyTree, _Carry]:
         """(key of the generations, truth, the carry before generation 0) of the seed that `key` belongs to."""
         k_init, k_real, k_scan = jax.random.split(key, 3)
-        truth, params = self.task.init(k_init, self.num_samples)
-        real = self.draw_real(k_real, truth, self.num_samples)
+        n = self.batch_size(0)
+        truth, params = self.task.init(k_init, n)
+        real = self.draw_real(k_real, truth, n)
         # The batch of the last generation is stored too, so the loop could be carried on.
-        room = self.workflow.capacity(self.num_samples, self.num_generations + 1)
+        room = self.workflow.capacity(n, self.num_generations + 1)
         return k_scan, truth, _Carry(self.workflow.init(real.empty(room), real), params)
 
     def step(self, k_scan: Array, truth: PyTree, carry: _Carry, g: Array) -> tuple[_Carry, Result]:
         """Generation g. Its keys depend on the seed and on g alone, so a shorter run is the beginning of a longer."""
         k_select, k_fit, k_sample, k_update = jax.random.split(jax.random.fold_in(k_scan, g), 4)
+        if hasattr(self.task, "at"):
+            self = self._replace(task=self.task.at(g))
         train = self.workflow.select(k_select, carry.state)
         if self.literal:
             train = self.task.summarize(truth, train)
         params = self.task.fit(k_fit, truth, train, carry.params)
         metrics = self.task.evaluate(truth, params)
-        synthetic = self.draw_synthetic(k_sample, truth, params)
+        n = self.batch_size(g + 1)
+        synthetic = self.draw_synthetic(k_sample, truth, params, n)
         recorded = None if self.record is None else self.record(truth, params, synthetic)
-        state = self.workflow.update(k_update, carry.state, synthetic, lambda k, m: self.draw_real(k, truth, m))
+
+        def draw_real(key: Array, m: Any = None) -> Dataset:
+            return self.draw_real(key, truth, n if m is None else m)
+
+        state = self.workflow.update(k_update, carry.state, synthetic, draw_real)
         return _Carry(state, None if carry.params is None else params), Result(metrics, recorded)
 
 
@@ -92,8 +111,9 @@ def run(
         key: one typed key (`jax.random.key`).
         task: what is fitted.
         workflow: the data it is fitted to.
-        num_samples: rows of the first real batch and of every synthetic batch (n). May be traced where the task
-            knows the laws of its summaries (see `base.Task`) and the workflow needs no rows.
+        num_samples: rows of the first real batch and of every synthetic batch (n). May be traced, and may be a
+            schedule (G,), the rows of the batch that model g is first fitted to, where the task knows the laws of its
+            summaries (see `base.Task`) and the workflow needs no rows.
         num_generations: models fitted (G), static.
         rows: draw and pool literal rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
@@ -104,8 +124,8 @@ def run(
     Raises:
         ValueError: for sizes or parameters that make no sense.
     """
-    check_run(task, workflow, num_samples, num_generations)
-    experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, record)
+    check_run(task, workflow, num_samples, num_generations, rows)
+    experiment = _Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)
     k_scan, truth, carry = experiment.start(key)
     _, result = jax.lax.scan(partial(experiment.step, k_scan, truth), carry, jnp.arange(num_generations))
     return result
@@ -134,7 +154,7 @@ def run_seeds(
         keys: (S,) typed keys, as from `seed_keys`.
         task: what is fitted.
         workflow: the data it is fitted to.
-        num_samples: rows of the first real batch and of every synthetic batch (n).
+        num_samples: rows of the first real batch and of every synthetic batch (n); or a schedule, as in `run`.
         num_generations: models fitted (G).
         rows: draw and pool literal rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
@@ -156,8 +176,8 @@ def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generat
 
     Nothing is compiled. Raises as `run_seeds`.
     """
-    check_run(task, workflow, num_samples, num_generations)
-    experiment = _Experiment(task, workflow, num_samples, num_generations, rows or workflow.needs_rows, None)
+    check_run(task, workflow, num_samples, num_generations, rows)
+    experiment = _Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), None)
     _, truth, carry = jax.eval_shape(experiment.start, jax.random.key(0))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((truth, carry)))
 
@@ -204,42 +224,16 @@ def _prepare(
     for name, part in (("task", task), ("workflow", workflow)):
         if jax.tree_util.all_leaves([part]):
             raise ValueError(f"{name}: want an object whose class is decorated with collapsejax.pytree, not {part!r}")
-    check_run(task, workflow, num_samples, num_generations)
+    check_run(task, workflow, num_samples, num_generations, rows)
     traced = size_is_traced(task, workflow, rows)
     task, workflow = jax.tree.map(_as_array, (task, workflow))
-    traced_size = jnp.int32(num_samples) if traced else None
+    traced_size = jnp.asarray(num_samples, jnp.int32) if traced else None
     # Axes that are Explicit, make_mesh's default, would make every array inside carry its sharding in its type.
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
     static = dict(static_size=None if traced else num_samples, num_generations=num_generations)
     return (keys, task, workflow, traced_size), dict(**static, rows=rows, record=record, mesh=mesh)
 
 
-def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
-    """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
-    literal = rows or workflow.needs_rows
-    return not literal and _law(task, "sample_summary") and _law(task, "sample_real_summary")
-
-
 def _as_array(leaf: Any) -> Any:
     """Python and NumPy numbers in one dtype, so that another value of a field compiles nothing."""
     return jnp.asarray(leaf, dtype=float) if isinstance(leaf, (int, float, np.number)) else leaf
-
-
-def _law(task: Task, name: str) -> bool:
-    return getattr(task, name, None) is not None
-
-
-def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int) -> None:
-    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
-    check_count("num_generations", num_generations)
-    if not isinstance(num_samples, jax.core.Tracer):
-        check_count("num_samples", num_samples)
-        if num_samples >= 2**31:
-            raise ValueError(f"num_samples={num_samples}: must be below 2**31")
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
-        return
-    for part in (task, workflow):
-        for path in listed_fields(part):
-            raise ValueError(f"{'.'.join(path)}: a list of values is for collapsejax.sweep; a run has one")
-        if hasattr(part, "check"):
-            part.check(num_samples)

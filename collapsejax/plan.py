@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from .base import Array, Task, Workflow, check_count
+from .checks import check_run, size_is_traced
 from .files import provenance
 from .grid import RESERVED, Grid, describe, expand
-from .loop import check_run, metric_names, size_is_traced, state_bytes
+from .loop import metric_names, state_bytes
 from .manifest import Manifest
 from .programs import Settings, Shape, free_bytes, host_free_bytes, traced_leaves
 from .results import in_order
@@ -109,7 +110,7 @@ def make_plan(
     devices = tuple(jax.local_devices() if devices is None else devices)
     settings = Settings(num_generations, rows, keep == "summary", devices)
     for cell in grid.cells:
-        check_run(cell.task, cell.workflow, cell.num_samples, num_generations)
+        check_run(cell.task, cell.workflow, cell.num_samples, num_generations, rows)
     groups = _grouped(grid, settings)
     first = grid.cells[0]
     sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)

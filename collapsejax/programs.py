@@ -16,8 +16,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .base import Array
+from .checks import size_is_traced
 from .grid import Cell
-from .loop import run, size_is_traced
+from .loop import run
 from .states import State, merge, reduce
 
 _SEEDS = PartitionSpec(None, "seed")

@@ -1,0 +1,59 @@
+"""What is asked of a task and a workflow before they meet in the loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from .base import Task, Workflow, check_count, listed_fields
+
+
+def knows(task: Task, law: str) -> bool:
+    """Whether a task has this optional method; None in its place says that it has not."""
+    return getattr(task, law, None) is not None
+
+
+def is_literal(task: Task, workflow: Workflow, rows: bool) -> bool:
+    """Whether rows are pooled, and summarised only after selection: as asked, or because the workflow needs them."""
+    drawn_from_summaries = getattr(workflow, "only_draws", False) and getattr(task, "drawable", False)
+    return rows or (workflow.needs_rows and not drawn_from_summaries)
+
+
+def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
+    """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
+    return knows(task, "sample_summary") and knows(task, "sample_real_summary") and not is_literal(task, workflow, rows)
+
+
+def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:
+    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
+    check_count("num_generations", num_generations)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
+        return
+    sizes = [num_samples] if np.ndim(num_samples) == 0 else list(num_samples)
+    for size in sizes:
+        check_count("num_samples", size)
+        if size >= 2**31:
+            raise ValueError(f"num_samples={size}: must be below 2**31")
+    if np.ndim(num_samples):
+        if len(sizes) != num_generations:
+            raise ValueError(
+                f"num_samples: {len(sizes)} sizes for num_generations={num_generations}; give one for each"
+            )
+        if not size_is_traced(task, workflow, rows):
+            raise ValueError(
+                f"num_samples={list(map(int, sizes))}: sizes that change need the exact law, which task {task.name!r} "
+                f"under workflow {workflow.name!r} does not have (with rows=True none has); give one number"
+            )
+    for part in (task, workflow):
+        for path in listed_fields(part):
+            raise ValueError(f"{'.'.join(path)}: a list of values is for collapsejax.sweep; a run has one")
+        for size in sorted({min(sizes), max(sizes)}):
+            if hasattr(part, "check"):
+                part.check(size)
+    if hasattr(workflow, "screen") and not knows(task, "log_density"):
+        raise ValueError(
+            f"workflow {workflow.name!r}: a verifier needs the true log-density, which is not known for this task and "
+            "its source; choose another source, or give the task a method log_density(truth, values)"
+        )

@@ -1,0 +1,110 @@
+"""Workflows that mix real data with the latest synthetic batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+
+from ..base import Array, Dataset, check_count, check_share, pytree, static
+
+
+@pytree
+class FreshData:
+    """Each model is fitted to the latest synthetic batch and `num_fresh` new rows of real data: the fresh data loop.
+
+    Raises ValueError for a num_fresh below 0.
+    """
+
+    num_fresh: int = static(default=10)
+
+    name: ClassVar[str] = "fresh-data"
+    needs_rows: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_count("num_fresh", self.num_fresh, least=0)
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        del num_generations
+        return num_samples + self.num_fresh
+
+    def init(self, pool: Dataset, real: Dataset) -> Dataset:
+        return pool.append(real)
+
+    def update(self, key: Array, state: Dataset, synthetic: Dataset, draw_real: Callable) -> Dataset:
+        latest = state.clear().append(synthetic)
+        return latest.append(draw_real(key, self.num_fresh)) if self.num_fresh else latest
+
+    def select(self, key: Array, state: Dataset) -> Dataset:
+        del key
+        return state
+
+
+class Augmented(NamedTuple):
+    """The first real data, and the latest synthetic batch, empty in the beginning."""
+
+    real: Dataset
+    synthetic: Dataset
+
+
+@pytree
+class Augment:
+    """Each model is fitted to the first real data and the latest synthetic batch: the synthetic augmentation loop."""
+
+    name: ClassVar[str] = "augment"
+    needs_rows: ClassVar[bool] = False
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        del num_generations
+        return num_samples
+
+    def init(self, pool: Dataset, real: Dataset) -> Augmented:
+        return Augmented(real, pool)
+
+    def update(self, key: Array, state: Augmented, synthetic: Dataset, draw_real: Callable) -> Augmented:
+        del key, draw_real
+        return Augmented(state.real, synthetic)
+
+    def select(self, key: Array, state: Augmented) -> Dataset:
+        del key
+        return state.real.join(state.synthetic)
+
+
+class Mixed(NamedTuple):
+    """New real data, the latest synthetic batch, and the weight of the real data: 1 while there is nothing else."""
+
+    real: Dataset
+    synthetic: Dataset
+    real_weight: Any
+
+
+@pytree
+class Weighted:
+    """Each model is fitted to as many new rows of real data as synthetic ones, with weights real_weight : the rest.
+
+    The weights of a real and of a synthetic row are w and 1 - w. Raises ValueError for a weight outside [0, 1].
+    """
+
+    real_weight: float = 0.5
+
+    name: ClassVar[str] = "weighted"
+    needs_rows: ClassVar[bool] = False
+
+    def check(self, num_samples: int) -> None:
+        del num_samples
+        check_share("real_weight", self.real_weight)
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        del num_generations
+        return num_samples
+
+    def init(self, pool: Dataset, real: Dataset) -> Mixed:
+        return Mixed(real, pool, jnp.ones_like(jnp.asarray(self.real_weight, dtype=float)))
+
+    def update(self, key: Array, state: Mixed, synthetic: Dataset, draw_real: Callable) -> Mixed:
+        return Mixed(draw_real(key), synthetic, jnp.asarray(self.real_weight, state.real_weight.dtype))
+
+    def select(self, key: Array, state: Mixed) -> Dataset:
+        del key
+        return state.real.scale(state.real_weight).join(state.synthetic.scale(1 - state.real_weight))

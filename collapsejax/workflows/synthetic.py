@@ -1,0 +1,176 @@
+"""Workflows without real data but the first batch."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..base import Array, Dataset, Workflow, check_count, check_share, pytree, static
+from ..datasets import Rows
+
+
+@pytree
+class Replace:
+    """Each model is fitted to the previous model's batch, and to nothing else."""
+
+    name: ClassVar[str] = "replace"
+    needs_rows: ClassVar[bool] = False
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        del num_generations
+        return num_samples
+
+    def init(self, pool: Dataset, real: Dataset) -> Dataset:
+        del pool  # one batch needs no room beside itself
+        return real
+
+    def update(self, key: Array, state: Dataset, synthetic: Dataset, draw_real: Callable) -> Dataset:
+        del key, state, draw_real
+        return synthetic
+
+    def select(self, key: Array, state: Dataset) -> Dataset:
+        del key
+        return state
+
+
+@pytree
+class Accumulate:
+    """Each model is fitted to the real data and every batch so far."""
+
+    name: ClassVar[str] = "accumulate"
+    needs_rows: ClassVar[bool] = False
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        return num_samples * num_generations
+
+    def init(self, pool: Dataset, real: Dataset) -> Dataset:
+        return pool.append(real)
+
+    def update(self, key: Array, state: Dataset, synthetic: Dataset, draw_real: Callable) -> Dataset:
+        del key, draw_real
+        return state.append(synthetic)
+
+    def select(self, key: Array, state: Dataset) -> Dataset:
+        del key
+        return state
+
+
+class Subsampled(NamedTuple):
+    """A growing pool, and the latest batch: a fit sees as many rows of the pool as that has."""
+
+    pool: Dataset
+    latest: Dataset
+
+
+@pytree
+class AccumulateSubsample:
+    """Everything is kept, and each model is fitted to as many rows as a batch has, drawn without replacement."""
+
+    name: ClassVar[str] = "accumulate-subsample"
+    needs_rows: ClassVar[bool] = True
+    only_draws: ClassVar[bool] = True
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        return num_samples * num_generations
+
+    def init(self, pool: Dataset, real: Dataset) -> Subsampled:
+        return Subsampled(pool.append(real), real)
+
+    def update(self, key: Array, state: Subsampled, synthetic: Dataset, draw_real: Callable) -> Subsampled:
+        del key, draw_real
+        return Subsampled(state.pool.append(synthetic), synthetic)
+
+    def select(self, key: Array, state: Subsampled) -> Dataset:
+        return state.pool.draw(key, state.latest.capacity)
+
+
+@pytree
+class Window:
+    """Each model is fitted to the latest `num_batches` batches, the real data being the first of all.
+
+    Raises ValueError for a num_batches below 1.
+    """
+
+    num_batches: int = static(default=3)
+
+    name: ClassVar[str] = "window"
+    needs_rows: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_count("num_batches", self.num_batches)
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        del num_generations
+        return num_samples
+
+    def init(self, pool: Dataset, real: Dataset) -> tuple[Dataset, ...]:
+        return (real, *[pool] * (self.num_batches - 1))
+
+    def update(
+        self, key: Array, state: tuple[Dataset, ...], synthetic: Dataset, draw_real: Callable
+    ) -> tuple[Dataset, ...]:
+        del key, draw_real
+        return (synthetic, *state[:-1])
+
+    def select(self, key: Array, state: tuple[Dataset, ...]) -> Dataset:
+        del key
+        return functools.reduce(lambda union, batch: union.join(batch), state)
+
+
+@pytree
+class Selected:
+    """Another workflow, whose synthetic batches a verifier has chosen: from n / keep candidates the best n.
+
+    A candidate's score is its log-density under the true distribution. With probability `error` the verdict on it is
+    random: it gets the score of a candidate drawn at random instead of its own.
+
+    Args:
+        inner: the workflow that the chosen rows go to.
+        keep: share of the candidates that is kept.
+        error: probability of a random verdict.
+
+    Needs the task's `log_density`. Raises ValueError for a keep outside (0, 1] or an error outside [0, 1].
+    """
+
+    inner: Workflow = Replace()
+    keep: float = static(default=0.5)
+    error: float = 0.0
+
+    name: ClassVar[str] = "selected"
+    needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep={self.keep}: the share of the candidates that is kept lies in (0, 1]")
+
+    def check(self, num_samples: int) -> None:
+        check_share("error", self.error)
+        if hasattr(self.inner, "check"):
+            self.inner.check(num_samples)
+
+    def num_candidates(self, num_samples: int) -> int:
+        return math.ceil(num_samples / self.keep)
+
+    def screen(self, key: Array, candidates: Rows, score: Callable, n: int) -> Rows:
+        k_wrong, k_other = jax.random.split(key)
+        scores = score(candidates.values)
+        others = scores[jax.random.randint(k_other, scores.shape, 0, scores.shape[0])]
+        scores = jnp.where(jax.random.bernoulli(k_wrong, self.error, scores.shape), others, scores)
+        return candidates.take(jax.lax.top_k(scores, n)[1])
+
+    def capacity(self, num_samples: int, num_generations: int) -> int:
+        return self.inner.capacity(num_samples, num_generations)
+
+    def init(self, pool: Dataset, real: Dataset) -> Any:
+        return self.inner.init(pool, real)
+
+    def update(self, key: Array, state: Any, synthetic: Dataset, draw_real: Callable) -> Any:
+        return self.inner.update(key, state, synthetic, draw_real)
+
+    def select(self, key: Array, state: Any) -> Dataset:
+        return self.inner.select(key, state)

@@ -1,4 +1,4 @@
-"""Random objects that jax.random does not have."""
+"""Random objects and densities that JAX does not have in this form."""
 
 from __future__ import annotations
 
@@ -80,3 +80,9 @@ def wishart_factor(key: Array, dim: int, degrees: Array) -> Array:
     normal = jax.random.normal(k_normal, (max(1, dim * (dim - 1) // 2),))
     lower = jnp.where(np.tri(dim, k=-1, dtype=bool), normal[place], jnp.diag(chi))
     return jnp.where(present[None, :], lower, 0.0)
+
+
+def normal_log_density(values: Array, scale: Array) -> Array:
+    """Log-density (n,) of rows (n, d) under N(0, diag(scale^2)), scale (d,), in nats."""
+    standard = values / scale[None, :]
+    return -jnp.sum(standard**2, axis=1) / 2 - jnp.sum(jnp.log(scale)) - values.shape[1] / 2 * np.log(2 * np.pi)

@@ -8,6 +8,7 @@ independent whatever n is, and the two agree as n grows.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..base import Array, check_count, check_positive, pytree, static
+from ..rng import normal_log_density
 
 
 def _nothing_fixed(self: Any, key: Array) -> tuple[()]:
@@ -28,6 +30,23 @@ def _check_noise(self: Any, num_samples: int) -> None:
     del num_samples
     if not math.isfinite(self.noise) or self.noise < 0:
         raise ValueError(f"noise={self.noise}: must be a finite number of at least 0")
+
+
+_NODES = 512  # of a quadrature over half a circle
+_LEAST_NOISE = 0.01  # for which these are close enough to one another
+
+
+def _density_of_noisy(self: Any) -> Callable[[tuple[()], Array], Array] | None:
+    """`log_density` of a curve with noise; None for a noise that leaves hardly any density."""
+    traced = isinstance(self.noise, jax.core.Tracer)
+    return self._log_density if traced or self.noise >= _LEAST_NOISE else None
+
+
+def _mixture_log_density(values: Array, centres: Array, noise: Array) -> Array:
+    """Log-density (n,) in nats of rows (n, 2) from equally likely clusters of variance noise^2 at `centres` (k, 2)."""
+    square = sum((values[:, i, None] - centres[None, :, i]) ** 2 for i in range(2))
+    terms = -square / (2 * noise**2)
+    return jax.nn.logsumexp(terms, axis=1) - jnp.log(2 * jnp.pi * noise**2 * centres.shape[0])
 
 
 @pytree
@@ -57,6 +76,10 @@ class GaussianSource:
     def moments(self, real: tuple[()]) -> tuple[Array, Array]:
         del real
         return jnp.zeros(self.dim), self.sigma2 * jnp.eye(self.dim)
+
+    def log_density(self, real: tuple[()], values: Array) -> Array:
+        del real
+        return normal_log_density(values, jnp.full(self.dim, jnp.sqrt(self.sigma2)))
 
 
 @pytree
@@ -91,6 +114,9 @@ class Blobs:
         mean = jnp.mean(real[0], axis=0)
         between = real[0] - mean[None, :]
         return mean, jnp.matmul(between.T, between, precision="highest") / 3 + jnp.eye(2)
+
+    def log_density(self, real: tuple[Array, Array], values: Array) -> Array:
+        return _mixture_log_density(values, real[0], 1.0)
 
 
 def _centres(key: Array) -> Array:
@@ -132,6 +158,16 @@ class Moons:
         covariance = np.diag([0.5, 0.5 - 4 / np.pi**2]) + np.outer(apart, apart) / 4
         return jnp.array([0.5, 0.25]), jnp.asarray(covariance, dtype=float) + self.noise**2 * jnp.eye(2)
 
+    log_density = property(_density_of_noisy)
+
+    def _log_density(self, real: tuple[()], values: Array) -> Array:
+        """By the midpoint rule over the angle."""
+        del real
+        angle = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+        outer = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        nodes = np.concatenate([outer, [1.0, 0.5] - outer]).astype(np.float32)
+        return _mixture_log_density(values, jnp.asarray(nodes), self.noise)
+
 
 @pytree
 class Circles:
@@ -164,6 +200,18 @@ class Circles:
         """A circle of radius r has covariance r^2 / 2 I."""
         del real
         return jnp.zeros(2), ((1 + self.factor**2) / 4 + self.noise**2) * jnp.eye(2)
+
+    log_density = property(_density_of_noisy)
+
+    def _log_density(self, real: tuple[()], values: Array) -> Array:
+        """A circle of radius r blurred by noise s has density exp(-(R^2 + r^2) / 2 s^2) I_0(R r / s^2) / (2 pi s^2)."""
+        del real
+        distance = jnp.sqrt(jnp.sum(values**2, axis=1))[:, None]
+        radii = jnp.stack([jnp.ones_like(self.factor), jnp.asarray(self.factor)])[None, :]
+        # i0e is I_0 times exp(-argument), which makes the square of R - r complete.
+        bessel = jnp.log(jax.scipy.special.i0e(distance * radii / self.noise**2))
+        terms = bessel - (distance - radii) ** 2 / (2 * self.noise**2)
+        return jax.nn.logsumexp(terms, axis=1) - jnp.log(4 * jnp.pi * self.noise**2)
 
 
 @pytree

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ..base import Array, PyTree, Source, check_count, check_positive, pytree, static
 from ..datasets import Moments, Rows
 from ..factors import Factor, cholesky, solve_lower
-from ..rng import wishart_factor
+from ..rng import normal_log_density, wishart_factor
 
 
 class GaussianTruth(NamedTuple):
@@ -43,6 +43,7 @@ class Gaussian:
         ddof: the covariance divides by (rows - ddof); 0, as published, is the maximum-likelihood fit.
         source: real data to use instead of N(0, sigma2 I_d); errors are then measured against its own mean and
             covariance.
+        sampling_temperature: synthetic rows have this times the fitted covariance; below 1, quality for diversity.
 
     Metrics: `mean_sq_error`, squared distance of the fitted mean from the true one (units of the data squared);
     `trace_ratio`, trace of the fitted covariance over that of the true one; `logdet_ratio`, difference of their
@@ -60,6 +61,7 @@ class Gaussian:
     sigma2: float = 1.0
     ddof: int = static(default=0)
     source: Source | None = None
+    sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "gaussian"
 
@@ -74,6 +76,7 @@ class Gaussian:
         if num_samples < 2:
             raise ValueError(f"num_samples={num_samples}: a covariance needs at least 2")
         check_positive("sigma2", self.sigma2)
+        check_positive("sampling_temperature", self.sampling_temperature)
         if self.source is None:
             return
         if self.dim != self.source.dim:
@@ -108,7 +111,15 @@ class Gaussian:
 
     def _sample_true_moments(self, key: Array, truth: GaussianTruth, n: Array) -> Moments:
         true_factor = Factor(jnp.eye(self.dim), jnp.log(truth.scale))
-        return self.sample_summary(key, truth, GaussianParams(truth.mean, true_factor), n)
+        return _sample_moments(key, GaussianParams(truth.mean, true_factor), n)
+
+    @property
+    def log_density(self) -> Callable[[GaussianTruth, Array], Array] | None:
+        """Of real rows (n, d), in nats, (n,); None where the source's is not known."""
+        if self.source is None:
+            return lambda truth, values: normal_log_density(values - truth.mean[None, :], truth.scale)
+        known = getattr(self.source, "log_density", None)
+        return known and (lambda truth, values: known(truth.real, values))
 
     def summarize(self, truth: GaussianTruth, rows: Rows) -> Moments:
         del truth
@@ -120,20 +131,17 @@ class Gaussian:
 
     def sample(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: int) -> Array:
         del truth
+        mean, factor = self._sampled(params)
         standard = jax.random.normal(key, (n, self.dim))
-        return params.mean[None, :] + jnp.matmul(standard, params.factor.dense().T, precision="highest")
+        return mean[None, :] + jnp.matmul(standard, factor.dense().T, precision="highest")
 
     def sample_summary(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: Array) -> Moments:
-        """Mean N(mean, covariance / n) and scatter F W F', W ~ Wishart(I, n - 1), independent of it; n may be traced.
-
-        Source: the sampling distributions in Anderson (2003), An Introduction to Multivariate Statistical Analysis.
-        """
+        """The moments of n rows of `sample`; n may be traced."""
         del truth
-        k_mean, k_scatter = jax.random.split(key)
-        size = jnp.asarray(n, dtype=float)
-        step = jnp.matmul(params.factor.dense(), jax.random.normal(k_mean, (self.dim,)), precision="highest")
-        factor = params.factor.times(wishart_factor(k_scatter, self.dim, n - 1))
-        return Moments(size, params.mean + step / jnp.sqrt(size), factor)
+        return _sample_moments(key, self._sampled(params), n)
+
+    def _sampled(self, params: GaussianParams) -> GaussianParams:
+        return GaussianParams(params.mean, params.factor.shift(jnp.log(self.sampling_temperature) / 2))
 
     def evaluate(self, truth: GaussianTruth, params: GaussianParams) -> dict[str, Array]:
         error = params.mean - truth.mean
@@ -156,3 +164,16 @@ class Gaussian:
             "logdet_ratio": 2 * jnp.sum(log_pivots),
             "kl": divergence / 2,
         }
+
+
+def _sample_moments(key: Array, params: GaussianParams, n: Array) -> Moments:
+    """Mean N(mean, covariance / n) and scatter F W F', W ~ Wishart(I, n - 1), independent of it; n may be traced.
+
+    Source: the sampling distributions in Anderson (2003), An Introduction to Multivariate Statistical Analysis.
+    """
+    k_mean, k_scatter = jax.random.split(key)
+    size, (dim,) = jnp.asarray(n, dtype=float), params.mean.shape
+    step = jnp.matmul(params.factor.dense(), jax.random.normal(k_mean, (dim,)), precision="highest")
+    return Moments(
+        size, params.mean + step / jnp.sqrt(size), params.factor.times(wishart_factor(k_scatter, dim, n - 1))
+    )

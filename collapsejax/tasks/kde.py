@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
@@ -11,82 +11,15 @@ import jax.numpy as jnp
 
 from ..base import Array, PyTree, Source, check_count, check_positive, nearest, pytree, static
 from ..datasets import KernelSums, Rows
-
-
-class Kernel(NamedTuple):
-    """A radial kernel of bandwidth 1.
-
-    `log_density(square)`: log of the kernel at a squared distance, but for a constant; `log_mass(d)`: log of its
-    integral over d dimensions; `sample(key, n, d)`: n draws (n, d).
-    """
-
-    log_density: Callable[[Array], Array]
-    log_mass: Callable[[int], float]
-    sample: Callable[[Array, int, int], Array]
-
-
-def _sample_ball(key: Array, n: int, d: int) -> Array:
-    k_direction, k_radius = jax.random.split(key)
-    direction = jax.random.normal(k_direction, (n, d))
-    radius = jax.random.uniform(k_radius, (n, 1)) ** (1 / d)
-    return direction * radius / jnp.linalg.norm(direction, axis=1, keepdims=True)
-
-
-KERNELS = {
-    "gaussian": Kernel(
-        lambda square: -square / 2,
-        lambda d: d / 2 * math.log(2 * math.pi),
-        lambda key, n, d: jax.random.normal(key, (n, d)),
-    ),
-    "tophat": Kernel(
-        lambda square: jnp.where(square < 1, 0.0, -jnp.inf),
-        lambda d: d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1),
-        _sample_ball,
-    ),
-}
-
-
-@pytree
-class BandwidthRule:
-    """A rule of thumb: bandwidth = factor(N, d), times each feature's standard deviation where `scaled`."""
-
-    name: str = static()
-    factor: Callable[[Array, int], Array] = static()
-    scaled: bool = static()
-
-    def of(self, rows: Rows) -> Array:
-        """The bandwidth of each feature, (d,), for N rows of positive weight."""
-        dim = rows.values.shape[1]
-        count = jnp.sum(rows.weights > 0).astype(float)
-        width = jnp.full(dim, self.factor(count, dim))
-        return width * _standard_deviation(rows) if self.scaled else width
-
-
-def _scott(count: Array, dim: int) -> Array:
-    return count ** (-1 / (dim + 4))
-
-
-def _silverman(count: Array, dim: int) -> Array:
-    return (count * (dim + 2) / 4) ** (-1 / (dim + 4))
-
-
-# scikit-learn's "scott" and "silverman", which the published experiments use, ignore the scale of the data; the
-# scaled ones are the rules of Scott (1992) and Silverman (1986) themselves, feature by feature.
-BANDWIDTH_RULES = {
-    rule.name: rule
-    for rule in (
-        BandwidthRule("scott", _scott, False),
-        BandwidthRule("silverman", _silverman, False),
-        BandwidthRule("scott-scaled", _scott, True),
-        BandwidthRule("silverman-scaled", _silverman, True),
-    )
-}
+from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 
 
 class KDETruth(NamedTuple):
-    """Held-out rows (m, d), and what the source fixed for this seed."""
+    """Held-out rows (m, d), the true mean (d,), trace of the true covariance, what the source fixed for this seed."""
 
     test: Array
+    mean: Array
+    trace: Array
     real: PyTree
 
 
@@ -109,13 +42,18 @@ class KDE:
             "scott-scaled" and "silverman-scaled", which multiply these by each feature's standard deviation.
         kernel: "gaussian" or "tophat".
         num_test: held-out real rows, drawn once per seed; at most as many as the source holds out.
+        bandwidth_exponent: alpha of a schedule h_t = bandwidth t^-alpha, t = 1 being the estimate from real data; for a
+            number as bandwidth. Default: no schedule.
+        sampling_temperature: the noise added to the rows that are sampled has this times the kernel's variance.
 
-    Metric: `test_nll`, mean negative log-likelihood of the held-out rows (nats). It is +inf where the estimate gives a
-    held-out row no density: a tophat without a neighbour, a scaled bandwidth of 0, or rows that have left float32's
-    range.
+    Metrics: `test_nll`, mean negative log-likelihood of the held-out rows (nats); `cov_trace_ratio`, trace of the
+    estimate's covariance (of its rows, divided by their number, plus the kernel's) over that of the true one;
+    `mean_sq_error`, squared distance of its mean from the true one (units of the data squared). `test_nll` is +inf
+    where the estimate gives a held-out row no density: a tophat without a neighbour, a scaled bandwidth of 0, or rows
+    that have left float32's range; then the other two are +inf as well.
 
-    With a number as bandwidth the training set carries its kernel sums, so a generation costs the new rows' distances
-    only, also under accumulate.
+    With a number as bandwidth and no schedule the training set carries its kernel sums, so a generation costs the new
+    rows' distances only, also under accumulate.
 
     Raises ValueError for an unknown kernel or rule and a num_test below 1.
     """
@@ -124,6 +62,8 @@ class KDE:
     bandwidth: float | str | BandwidthRule
     kernel: str = static(default="gaussian")
     num_test: int = static(default=500)
+    bandwidth_exponent: float | None = None
+    sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "kde"
 
@@ -138,24 +78,39 @@ class KDE:
         check_count("num_test", self.num_test)
 
     def check(self, num_samples: int) -> None:
+        exponent = self.bandwidth_exponent
         if not isinstance(self.bandwidth, BandwidthRule):
             check_positive("bandwidth", self.bandwidth)
+            if exponent is not None and not 0 <= exponent < float("inf"):
+                raise ValueError(f"bandwidth_exponent={exponent}: must be a finite number of at least 0")
+        elif exponent is not None:
+            raise ValueError(
+                f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}"
+            )
         elif self.bandwidth.scaled and num_samples < 2:
             raise ValueError(f"num_samples={num_samples}: bandwidth {self.bandwidth.name!r} needs at least 2")
+        check_positive("sampling_temperature", self.sampling_temperature)
         self.source.check(num_samples)
+
+    def at(self, generation: Array) -> KDE:
+        if self.bandwidth_exponent is None:
+            return self
+        width = self.bandwidth * (generation + 1.0) ** -self.bandwidth_exponent
+        return dataclasses.replace(self, bandwidth=Width(width), bandwidth_exponent=None)
 
     def init(self, key: Array, num_samples: int) -> tuple[KDETruth, None]:
         del num_samples
         k_real, k_test = jax.random.split(key)
         real = self.source.init(k_real)
         num_test = min(self.num_test, getattr(self.source, "num_held_out", self.num_test))
-        return KDETruth(self.source.sample_test(k_test, real, num_test), real), None
+        mean, covariance = self.source.moments(real)
+        return KDETruth(self.source.sample_test(k_test, real, num_test), mean, jnp.trace(covariance), real), None
 
     def sample_real(self, key: Array, truth: KDETruth, n: int) -> Array:
         return self.source.sample(key, truth.real, n)
 
     def summarize(self, truth: KDETruth, rows: Rows) -> Rows | KernelSums:
-        if isinstance(self.bandwidth, BandwidthRule):
+        if isinstance(self.bandwidth, BandwidthRule | Width) or self.bandwidth_exponent is not None:
             return rows
         return KernelSums(rows, self._log_sums(truth.test, rows, self._fixed(rows)))
 
@@ -170,14 +125,30 @@ class KDE:
         del truth
         k_row, k_noise = jax.random.split(key)
         rows = params.rows.resample(k_row, n)
-        return rows + params.bandwidth[None, :] * KERNELS[self.kernel].sample(k_noise, n, rows.shape[1])
+        width = params.bandwidth * jnp.sqrt(self.sampling_temperature)
+        return rows + width[None, :] * KERNELS[self.kernel].sample(k_noise, n, rows.shape[1])
 
     def evaluate(self, truth: KDETruth, params: KDEParams) -> dict[str, Array]:
-        del truth
+        kernel, (dim,) = KERNELS[self.kernel], params.bandwidth.shape
         proper = _proper(params.bandwidth)
-        log_mass = KERNELS[self.kernel].log_mass(params.bandwidth.shape[0])
-        log_mass = log_mass + jnp.sum(jnp.log(jnp.where(proper, params.bandwidth, 1.0)))
-        return {"test_nll": jnp.log(jnp.sum(params.rows.weights)) + log_mass - jnp.mean(params.log_sums)}
+        log_mass = kernel.log_mass(dim) + jnp.sum(jnp.log(jnp.where(proper, params.bandwidth, 1.0)))
+        weights = params.rows.weights[:, None]
+        rows = jnp.where(weights > 0, params.rows.values, 0.0)  # without what an emptied buffer held before
+        mean = jnp.sum(weights * rows, axis=0) / jnp.sum(weights)
+        spread = jnp.sum(weights * (rows - mean[None, :]) ** 2) / jnp.sum(weights)
+        trace = spread + kernel.variance(dim) * jnp.sum(params.bandwidth**2)
+        error = jnp.sum((mean - truth.mean) ** 2)
+        return {
+            "test_nll": jnp.log(jnp.sum(weights)) + log_mass - jnp.mean(params.log_sums),
+            "cov_trace_ratio": jnp.where(jnp.isnan(trace), jnp.inf, trace) / truth.trace,
+            "mean_sq_error": jnp.where(jnp.isnan(error), jnp.inf, error),
+        }
+
+    @property
+    def log_density(self) -> Callable[[KDETruth, Array], Array] | None:
+        """Of real rows (n, d), in nats, (n,); None where the source's is not known."""
+        known = getattr(self.source, "log_density", None)
+        return known and (lambda truth, values: known(truth.real, values))
 
     def _fixed(self, rows: Rows) -> Array:
         return jnp.full(rows.values.shape[1], self.bandwidth)
@@ -205,15 +176,3 @@ def _log_kernel_sums(test: Array, values: Array, weights: Array, log_density: Ca
     largest = jnp.max(terms, axis=1)
     shift = jnp.where(jnp.isneginf(largest), 0.0, largest)
     return shift + jnp.log(jnp.sum(jnp.exp(terms - shift[:, None]), axis=1))
-
-
-def _standard_deviation(rows: Rows) -> Array:
-    """Weighted standard deviation of each feature, with N - 1, (d,); scaled so that its squares stay in range."""
-    weights = (rows.weights / jnp.sum(rows.weights))[:, None]
-    count = jnp.sum(rows.weights > 0)
-    centred = rows.values - jnp.sum(weights * rows.values, axis=0, keepdims=True)
-    centred = jnp.where(weights > 0, centred, 0.0)
-    largest = jnp.max(jnp.abs(centred), axis=0)
-    scale = jnp.where(largest > 0, largest, 1.0)
-    variance = jnp.sum(weights * (centred / scale[None, :]) ** 2, axis=0)
-    return scale * jnp.sqrt(variance * count / (count - 1))

@@ -5,9 +5,17 @@ import importlib
 from . import sources
 from .base import pytree, static
 from .loop import Result, run, run_seeds, seed_keys
-from .tasks.gaussian import Gaussian
-from .tasks.kde import KDE
-from .workflows import Accumulate, AccumulateSubsample, Replace
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from .workflows import (
+    Accumulate,
+    AccumulateSubsample,
+    Augment,
+    FreshData,
+    Replace,
+    Selected,
+    Weighted,
+    Window,
+)
 
 # Names from modules that are slow to import (xarray, matplotlib), resolved when they are first asked for.
 _LATER = {"open": "store", "save": "store", "sweep": "sweeps", "summarize": "results", "plots": "plots"}
@@ -16,9 +24,17 @@ __all__ = [
     "KDE",
     "Accumulate",
     "AccumulateSubsample",
+    "Augment",
+    "Categorical",
+    "ExponentialFamily",
+    "FreshData",
     "Gaussian",
+    "LinearRegression",
     "Replace",
     "Result",
+    "Selected",
+    "Weighted",
+    "Window",
     "pytree",
     "run",
     "run_seeds",

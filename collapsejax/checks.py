@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .base import Task, Workflow, check_count, listed_fields
@@ -24,6 +25,12 @@ def is_literal(task: Task, workflow: Workflow, rows: bool) -> bool:
 def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
     """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
     return knows(task, "sample_summary") and knows(task, "sample_real_summary") and not is_literal(task, workflow, rows)
+
+
+def check_keys(keys: Any) -> None:
+    """Raise ValueError unless these are typed keys (S,)."""
+    if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:
+        raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
 
 
 def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 
 from .base import Array, Values, pytree
-from .factors import Factor, scatter_factor, sum_factor, zero_factor
+from .counts import multivariate_hypergeometric
+from .factors import Factor, gram_factor, scatter_factor, sum_factor, zero_factor
 from .rng import subset
+
+T = TypeVar("T")
 
 
 @pytree
@@ -147,5 +152,107 @@ class KernelSums:
         return KernelSums(self.rows.scale(weight), self.log_sums + jnp.log(weight))
 
 
-def _choose(condition: Array, a: Moments, b: Moments) -> Moments:
+@pytree
+class Gram:
+    """Weight () and Gram matrix of rows (x, y) of a regression that are kept no longer; the matrix is factored.
+
+    `factor` is of sum_i w_i (x_i, y_i)(x_i, y_i)', of dimension d + 1: the triangle of the QR decomposition of the
+    weighted rows, transposed.
+    """
+
+    weight: Array
+    factor: Factor
+
+    @classmethod
+    def of(cls, rows: Rows) -> Gram:
+        """The Gram matrix of `rows`, whose values are x (C, d) and y (C,)."""
+        x, y = rows.values
+        return cls(jnp.sum(rows.weights), gram_factor(jnp.concatenate([x, y[:, None]], axis=1), rows.weights))
+
+    def empty(self, capacity: int) -> Gram:
+        del capacity
+        return Gram(jnp.zeros_like(self.weight), zero_factor(self.factor.log_scale))
+
+    def clear(self) -> Gram:
+        return self.empty(0)
+
+    def append(self, new: Gram) -> Gram:
+        factor = sum_factor(self.factor, new.factor, jnp.zeros_like(self.factor.log_scale))
+        merged = _choose(self.weight > 0, Gram(self.weight + new.weight, factor), new)
+        return _choose(new.weight > 0, merged, self)
+
+    def join(self, other: Gram) -> Gram:
+        return self.append(other)
+
+    def scale(self, weight: Array) -> Gram:
+        return Gram(self.weight * weight, self.factor.shift(jnp.log(weight) / 2))
+
+
+@pytree
+class Counts:
+    """How often each of K outcomes is there, (K,): whole numbers in float32 (exact to 2^24), or sums of weights."""
+
+    counts: Array
+
+    @classmethod
+    def of(cls, rows: Rows, num_outcomes: int) -> Counts:
+        """Counts of `rows`, whose values are outcomes (C,), by weight."""
+        return cls(jnp.zeros(num_outcomes).at[rows.values].add(rows.weights))
+
+    @property
+    def capacity(self) -> Array:
+        """Draws that are counted, ()."""
+        return jnp.sum(self.counts)
+
+    def empty(self, capacity: int) -> Counts:
+        del capacity
+        return Counts(jnp.zeros_like(self.counts))
+
+    def clear(self) -> Counts:
+        return self.empty(0)
+
+    def append(self, new: Counts) -> Counts:
+        return Counts(self.counts + new.counts)
+
+    def join(self, other: Counts) -> Counts:
+        return self.append(other)
+
+    def scale(self, weight: Array) -> Counts:
+        return Counts(self.counts * weight)
+
+    def draw(self, key: Array, k: Array) -> Counts:
+        """Draw k of whole counts uniformly without replacement; k may be traced."""
+        return Counts(multivariate_hypergeometric(key, self.counts, k))
+
+
+@pytree
+class Totals:
+    """Weight () and weighted total () of rows that are numbers."""
+
+    weight: Array
+    total: Array
+
+    @classmethod
+    def of(cls, rows: Rows) -> Totals:
+        """The total of `rows`, whose values are numbers (C,)."""
+        return cls(jnp.sum(rows.weights), jnp.sum(rows.weights * rows.values))
+
+    def empty(self, capacity: int) -> Totals:
+        del capacity
+        return jax.tree.map(jnp.zeros_like, self)
+
+    def clear(self) -> Totals:
+        return self.empty(0)
+
+    def append(self, new: Totals) -> Totals:
+        return jax.tree.map(jnp.add, self, new)
+
+    def join(self, other: Totals) -> Totals:
+        return self.append(other)
+
+    def scale(self, weight: Array) -> Totals:
+        return Totals(self.weight * weight, self.total * weight)
+
+
+def _choose(condition: Array, a: T, b: T) -> T:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)

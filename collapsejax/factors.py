@@ -32,6 +32,11 @@ class Factor:
     unit: Array
     log_scale: Array
 
+    @classmethod
+    def of(cls, lower: Array) -> Factor:
+        """A lower-triangular matrix (d, d) as a factor."""
+        return _from_columns(lower, jnp.zeros(lower.shape[0], lower.dtype))
+
     def dense(self) -> Array:
         """F as a matrix (d, d); entries under float32's smallest number become 0."""
         return self.unit * jnp.exp(self.log_scale)[None, :]
@@ -76,16 +81,27 @@ def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
     """
     weighted = jnp.sqrt(weights)[:, None] * rows
     centred = weighted - jnp.sqrt(weights)[:, None] * mean[None, :]
-    largest = jnp.max(jnp.abs(centred), initial=0.0)
+    return _factor(centred, weighted, jnp.sum(weights > 0) - 1)
+
+
+def gram_factor(rows: Array, weights: Array) -> Factor:
+    """Factor of sum_i w_i x_i x_i'.  rows (C, d), weights (C,). Pivots are dropped as in `scatter_factor`."""
+    weighted = jnp.sqrt(weights)[:, None] * rows
+    return _factor(weighted, weighted, jnp.sum(weights > 0))
+
+
+def _factor(rows: Array, rounded: Array, degrees: Array) -> Factor:
+    """Factor of rows' rows, where `rows` (C, d) carry the rounding of `rounded` (C, d) and have so many degrees."""
+    largest = jnp.max(jnp.abs(rows), initial=0.0)
     scale = jnp.where(largest > 0, largest, 1.0)
-    lower = _triangle(centred / scale)
-    degrees = jnp.sum(weights > 0) - 1 - jnp.arange(rows.shape[1])
+    lower = triangle(rows / scale)
+    degrees = degrees - jnp.arange(rows.shape[1])
     pivots = jnp.abs(jnp.diagonal(lower))
     # The first pivot that is noise spoils the estimates behind it, which are made again without it.
-    doubtful = (degrees >= 2) & (pivots <= _noise(lower, weighted / scale, pivots > 0))
-    noise = _noise(lower, weighted / scale, jnp.cumsum(doubtful | (pivots == 0)) == 0)
+    doubtful = (degrees >= 2) & (pivots <= _noise(lower, rounded / scale, pivots > 0))
+    noise = _noise(lower, rounded / scale, jnp.cumsum(doubtful | (pivots == 0)) == 0)
     absent = (degrees <= 0) | ((degrees >= 2) & (pivots <= noise))
-    return _from_columns(_drop(lower, absent, noise), jnp.broadcast_to(jnp.log(scale), mean.shape))
+    return _from_columns(_drop(lower, absent, noise), jnp.full(rows.shape[1], jnp.log(scale)))
 
 
 def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
@@ -99,14 +115,14 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
     parts = [a.shift(-scale).dense().T, b.shift(-scale).dense().T, vector[None, :] * jnp.exp(-scale)]
     stacked = jnp.concatenate(parts)
-    lower = _triangle(stacked)
+    lower = triangle(stacked)
     supported = (jnp.diagonal(a.unit) != 0) | (jnp.diagonal(b.unit) != 0)
     noise = _noise(lower, stacked, supported)
     absent = ~supported & (jnp.abs(jnp.diagonal(lower)) <= noise)
     return _from_columns(_drop(lower, absent, noise), jnp.broadcast_to(scale, vector.shape))
 
 
-def _triangle(rows: Array) -> Array:
+def triangle(rows: Array) -> Array:
     """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1.
 
     Householder's reflections, column by column.
@@ -142,6 +158,11 @@ def solve_lower(lower: Array, right: Array) -> Array:
         return solved.at[k].set((right[k] - jnp.matmul(before, solved, precision="highest")) / lower[k, k])
 
     return jax.lax.fori_loop(0, len(lower), substitute, jnp.zeros_like(right))
+
+
+def solve_upper(upper: Array, right: Array) -> Array:
+    """The X (d, m) with upper X = right, for an upper-triangular matrix (d, d), by backward substitution."""
+    return solve_lower(upper[::-1, ::-1], right[::-1])[::-1]
 
 
 def cholesky(matrix: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from .base import Array, Dataset, PyTree, Task, Workflow, check_count
-from .checks import check_run, is_literal, knows, size_is_traced
+from .checks import check_keys, check_run, is_literal, knows, size_is_traced
 from .datasets import Rows
 
 
@@ -28,7 +28,7 @@ class _Carry(NamedTuple):
     params: PyTree | None  # None unless the task warm-starts
 
 
-class _Experiment(NamedTuple):
+class Experiment(NamedTuple):
     """What the pure functions below share: one task under one workflow, with the representation of its data chosen."""
 
     task: Task
@@ -125,7 +125,7 @@ def run(
         ValueError: for sizes or parameters that make no sense.
     """
     check_run(task, workflow, num_samples, num_generations, rows)
-    experiment = _Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)
+    experiment = Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)
     k_scan, truth, carry = experiment.start(key)
     _, result = jax.lax.scan(partial(experiment.step, k_scan, truth), carry, jnp.arange(num_generations))
     return result
@@ -177,7 +177,7 @@ def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generat
     Nothing is compiled. Raises as `run_seeds`.
     """
     check_run(task, workflow, num_samples, num_generations, rows)
-    experiment = _Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), None)
+    experiment = Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), None)
     _, truth, carry = jax.eval_shape(experiment.start, jax.random.key(0))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((truth, carry)))
 
@@ -219,8 +219,7 @@ def _prepare(
     mesh: Mesh | None = None,
 ) -> tuple[tuple, dict[str, Any]]:
     """Positional and static arguments of `_simulate`, checked."""
-    if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:
-        raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
+    check_keys(keys)
     for name, part in (("task", task), ("workflow", workflow)):
         if jax.tree_util.all_leaves([part]):
             raise ValueError(f"{name}: want an object whose class is decorated with collapsejax.pytree, not {part!r}")

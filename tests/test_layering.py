@@ -9,8 +9,10 @@ PACKAGE = Path(collapsejax.__file__).parent
 
 LEVELS = [
     {"base"},
-    {"factors", "rng"},
+    {"factors", "rng", "checks"},
+    {"counts"},
     {"datasets", "sources"},
+    {"kernels"},
     {"workflows", "tasks"},
     {"loop", "files", "states"},
     {"grid", "summaries"},

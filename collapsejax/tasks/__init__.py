@@ -1,6 +1,9 @@
 """Tasks: families of models. A file each; they know nothing of one another."""
 
+from .categorical import Categorical
+from .families import ExponentialFamily
 from .gaussian import Gaussian
 from .kde import KDE
+from .regression import LinearRegression
 
-TASKS = {task.name: task for task in (Gaussian, KDE)}
+TASKS = {task.name: task for task in (Gaussian, KDE, LinearRegression, Categorical, ExponentialFamily)}

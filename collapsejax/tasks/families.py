@@ -1,0 +1,134 @@
+"""One-parameter exponential families: each generation fits the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import gammaln, xlog1py, xlogy
+
+from ..base import Array, check_positive, nearest, pytree, static
+from ..counts import binomial
+from ..datasets import Rows, Totals
+from ..rng import log_chi
+
+
+class Family(NamedTuple):
+    """A family of distributions of numbers, given by their mean, and by a shape that only gamma uses.
+
+    `rows(key, mean, shape, n)`: n draws (n,); `total(key, mean, shape, n)`: their sum, n being a float that may be
+    traced; `log_density(x, mean, shape)` in nats.
+    """
+
+    rows: Callable[[Array, Array, Array, int], Array]
+    total: Callable[[Array, Array, Array, Array], Array]
+    log_density: Callable[[Array, Array, Array], Array]
+
+
+def _gamma(key: Array, shape: Array) -> Array:
+    """A gamma variable of this shape of at least 1/2 and scale 1: half a chi-square."""
+    return jnp.exp(2 * log_chi(key, jnp.asarray(2 * shape)[None])[0]) / 2
+
+
+FAMILIES = {
+    "bernoulli": Family(
+        lambda key, mean, shape, n: jax.random.bernoulli(key, mean, (n,)).astype(float),
+        lambda key, mean, shape, n: binomial(key, n, mean),
+        lambda x, mean, shape: xlogy(x, mean) + xlog1py(1 - x, -mean),
+    ),
+    "poisson": Family(
+        lambda key, mean, shape, n: jax.random.poisson(key, mean, (n,)).astype(float),
+        lambda key, mean, shape, n: jax.random.poisson(key, n * mean).astype(float),
+        lambda x, mean, shape: xlogy(x, mean) - mean - gammaln(x + 1),
+    ),
+    "exponential": Family(
+        lambda key, mean, shape, n: mean * jax.random.exponential(key, (n,)),
+        lambda key, mean, shape, n: mean * _gamma(key, n),
+        lambda x, mean, shape: -x / mean - jnp.log(mean),
+    ),
+    "gamma": Family(
+        lambda key, mean, shape, n: mean / shape * jax.random.gamma(key, shape, (n,)),
+        lambda key, mean, shape, n: mean / shape * _gamma(key, n * shape),
+        lambda x, mean, shape: (
+            xlogy(shape - 1, x) - shape * x / mean - gammaln(shape) + shape * (jnp.log(shape) - jnp.log(mean))
+        ),
+    ),
+}
+
+
+class FamilyParams(NamedTuple):
+    """The mean, true or fitted."""
+
+    mean: Array
+
+
+@pytree
+class ExponentialFamily:
+    """Fit the mean of a one-parameter exponential family by maximum likelihood: it is the mean of the data.
+
+    Args:
+        family: "bernoulli", "poisson", "exponential" or "gamma".
+        mean: of the true distribution.
+        shape: of a gamma distribution, known; others have none.
+
+    Metric: `sq_error`, squared error of the fitted mean (units of the data squared).
+
+    Raises ValueError for an unknown family.
+    """
+
+    family: str = static(default="bernoulli")
+    mean: float = 0.5
+    shape: float = 1.0
+
+    name: ClassVar[str] = "family"
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"family={self.family!r}: there is none; {nearest(self.family, FAMILIES)}")
+
+    def check(self, num_samples: int) -> None:
+        del num_samples
+        check_positive("mean", self.mean)
+        check_positive("shape", self.shape)
+        if self.family == "bernoulli" and not self.mean < 1:
+            raise ValueError(f"mean={self.mean}: of a bernoulli variable, must be below 1")
+        if self.family != "gamma" and self.shape != 1:
+            raise ValueError(f"shape={self.shape}: is for gamma; leave it out")
+        if self.shape < 0.5:
+            raise ValueError(f"shape={self.shape}: must be at least 0.5")
+
+    def init(self, key: Array, num_samples: int) -> tuple[FamilyParams, None]:
+        del key, num_samples
+        return FamilyParams(jnp.asarray(self.mean, dtype=float)), None
+
+    def sample_real(self, key: Array, truth: FamilyParams, n: int) -> Array:
+        return self.sample(key, truth, truth, n)
+
+    def sample_real_summary(self, key: Array, truth: FamilyParams, n: Array) -> Totals:
+        return self.sample_summary(key, truth, truth, n)
+
+    def summarize(self, truth: FamilyParams, rows: Rows) -> Totals:
+        del truth
+        return Totals.of(rows)
+
+    def fit(self, key: Array, truth: FamilyParams, train: Totals, params: None) -> FamilyParams:
+        del key, truth, params
+        return FamilyParams(train.total / train.weight)
+
+    def sample(self, key: Array, truth: FamilyParams, params: FamilyParams, n: int) -> Array:
+        del truth
+        return FAMILIES[self.family].rows(key, params.mean, self.shape, n)
+
+    def sample_summary(self, key: Array, truth: FamilyParams, params: FamilyParams, n: Array) -> Totals:
+        del truth
+        size = jnp.asarray(n, dtype=float)
+        return Totals(size, FAMILIES[self.family].total(key, params.mean, self.shape, size))
+
+    def evaluate(self, truth: FamilyParams, params: FamilyParams) -> dict[str, Array]:
+        return {"sq_error": (params.mean - truth.mean) ** 2}
+
+    def log_density(self, truth: FamilyParams, values: Array) -> Array:
+        """Of rows (n,), in nats."""
+        return FAMILIES[self.family].log_density(values, truth.mean, self.shape)

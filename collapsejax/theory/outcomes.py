@@ -1,0 +1,149 @@
+"""Categorical models over K outcomes: survivors, fixation, and the law of single frequencies.
+
+n outcomes are drawn per generation, t = 1 ... G, t = 1 fitted to real data alone; `probs` (K,) are the true
+probabilities. Replace is the Wright-Fisher model of population genetics.
+
+Derivations. Ancestors: under replace, trace the n draws of generation t back to their ancestors among the n real draws,
+generation by generation: a distinct ancestors throw a balls into n boxes, and b boxes are occupied. The outcomes of the
+real draws being independent of all this, outcome k is gone with probability E (1 - p_k)^A, A the number of real
+ancestors, and all ancestors agree with probability sum_k p_k^A. Where data accumulate, nothing that was drawn once is
+lost from the pool.
+
+Single outcomes: the number of times that one outcome has been drawn is a Markov chain of its own, as models and draws
+treat all others alike: under replace Bin(n, c/n) follows c; under accumulate Bin(n, c/N) is added to c, N = n t; under
+accumulate-subsample first a hypergeometric number q of the n rows drawn from the pool shows the outcome, and Bin(n,
+q/n) is added to c. A sum over outcomes of any function of their frequencies needs only the sum of their laws, which one
+pass of the chain carries. The cost is O(G n^2) under replace, O(G^2 n^2) under accumulate and O(G^2 n^3), with room for
+O(G n^2) numbers, under accumulate-subsample.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr, gammaln, xlog1py, xlogy
+
+
+class Outcomes(NamedTuple):
+    """Expected entropy of the model in nats, and number of outcomes that have a positive probability, each (G,)."""
+
+    entropy: np.ndarray
+    survivors: np.ndarray
+
+
+def replace_survivors(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
+    """Expected outcomes of positive probability, (G,): sum_k 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
+    lost = np.sum((1 - np.asarray(probs)[:, None]) ** np.arange(num_samples + 1), axis=0)
+    occupied, ancestors = _occupied(num_samples), np.eye(num_samples + 1)[num_samples]
+    survivors = np.empty(num_generations)
+    for t in range(num_generations):
+        survivors[t] = len(probs) - ancestors @ lost
+        ancestors = ancestors @ occupied
+    return survivors
+
+
+def pool_survivors(probs: np.ndarray, num_samples: int) -> float:
+    """Expected outcomes in the pool, in every generation: sum_k 1 - (1 - p_k)^n. Under accumulate it is the model."""
+    return float(np.sum(1 - (1 - np.asarray(probs)) ** num_samples))
+
+
+def fixation_time(probs: np.ndarray, num_samples: int) -> float:
+    """Mean of the first generation under replace whose model has one outcome left.
+
+    1 + u(n), where u(a) = 1 - sum_k p_k^a + sum_b O(a, b) u(b), u(1) = 0; O(a, b) is the probability that a balls
+    occupy b of n boxes.
+    """
+    apart = 1 - np.sum(np.asarray(probs)[:, None] ** np.arange(2, num_samples + 1), axis=0)
+    later = np.eye(num_samples - 1) - _occupied(num_samples)[2:, 2:]
+    return float(1 + np.linalg.solve(later, apart)[-1]) if num_samples > 1 else 1.0
+
+
+def fixation_time_asymptote(probs: np.ndarray, num_samples: int) -> float:
+    """-2 n sum_k (1 - p_k) log(1 - p_k): `fixation_time` for large n, 7 % above it at n = 12 and 0.5 % at n = 400.
+
+    For two outcomes these are the mean times of fixation and loss of Kimura and Ohta (1969), Genetics 61, weighted by
+    their probabilities.
+    """
+    left = 1 - np.asarray(probs)
+    return float(2 * num_samples * np.sum(entr(left)))
+
+
+def replace_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
+    """Under replace; by the chain of single counts."""
+    n, law, laws = num_samples, _first_law(probs, num_samples), []
+    step = _binomial(n, np.arange(n + 1) / n)
+    for _ in range(num_generations):
+        laws.append(law)
+        law = law @ step
+    return _outcomes(laws)
+
+
+def accumulate_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
+    """Under accumulate; by the chain of single counts in the pool."""
+    n, law, laws = num_samples, _first_law(probs, num_samples), []
+    for _ in range(num_generations):
+        laws.append(law)
+        law = _add(law, _binomial(n, np.arange(len(law)) / (len(law) - 1)))
+    return _outcomes(laws)
+
+
+def subsample_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
+    """Under accumulate-subsample, of the model and not of its pool; by the chain of single counts in the pool."""
+    n, law, laws = num_samples, _first_law(probs, num_samples), []
+    new = _binomial(n, np.arange(n + 1) / n)
+    for _ in range(num_generations):
+        drawn = _hypergeometric(len(law) - 1, n)
+        laws.append(law @ drawn)
+        law = _add(law, drawn @ new)
+    return _outcomes(laws)
+
+
+def _outcomes(laws: list[np.ndarray]) -> Outcomes:
+    """From the laws of counts 0 ... N of every generation, summed over outcomes."""
+    entropy = [law @ entr(np.arange(len(law)) / (len(law) - 1)) for law in laws]
+    return Outcomes(np.array(entropy), np.array([law[1:].sum() for law in laws]))
+
+
+def _first_law(probs: np.ndarray, num_samples: int) -> np.ndarray:
+    """Law of the count of an outcome among the real data, summed over outcomes, (n + 1,)."""
+    values, multiplicity = np.unique(probs, return_counts=True)
+    return multiplicity @ _binomial(num_samples, values)
+
+
+def _add(law: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Law of c + j, where c has `law` (N + 1,) and j given c has the law new[c], (N + 1, n + 1)."""
+    joint = law[:, None] * new
+    added = np.zeros(len(law) + new.shape[1] - 1)
+    for j in range(new.shape[1]):
+        added[j : j + len(law)] += joint[:, j]
+    return added
+
+
+def _binomial(trials: int, probs: np.ndarray) -> np.ndarray:
+    """Probabilities of 0 ... n successes, (len(probs), n + 1)."""
+    j, p = np.arange(trials + 1), np.asarray(probs, float)[:, None]
+    return np.exp(_log_choose(trials, j) + xlogy(j, p) + xlog1py(trials - j, -p))
+
+
+def _hypergeometric(total: int, drawn: int) -> np.ndarray:
+    """Probabilities of 0 ... n marked rows among n drawn from N of which c are marked, (N + 1, n + 1)."""
+    marked, j = np.arange(total + 1)[:, None], np.arange(drawn + 1)
+    log_ways = _log_choose(marked, j) + _log_choose(total - marked, drawn - j)
+    return np.exp(log_ways - _log_choose(total, drawn))
+
+
+def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
+    """Log of the binomial coefficient for 0 <= k; -inf for k > n, where a gamma function has its pole."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+def _occupied(boxes: int) -> np.ndarray:
+    """Probabilities that a balls, thrown independently, occupy b of n boxes, (n + 1, n + 1) by a and b."""
+    law = np.zeros((boxes + 1, boxes + 1))
+    law[0, 0] = 1
+    b = np.arange(boxes + 1)
+    for a in range(boxes):
+        law[a + 1] = law[a] * b / boxes
+        law[a + 1, 1:] += law[a, :-1] * (boxes - b[:-1]) / boxes
+    return law

@@ -1,0 +1,111 @@
+"""Least squares: expected squared error of the fitted weights, E |w_t - w*|^2.
+
+Rows x ~ N(0, I_d), y = x.w* + noise of variance `sigma2`; synthetic responses have noise of the same variance unless
+the model refits it. n rows per generation, t = 1 ... G, t = 1 fitted to real data alone. The design is either the same
+in every generation or drawn afresh. The error is also the expected excess of the squared prediction error. It is
+infinite for d - 1 <= n <= d + 1; its variance is infinite for d - 3 <= n <= d + 3.
+
+Derivations, n > d + 1. Under replace w_t - w_{t-1} = (X'X)^-1 X' eps, whatever the design, and E tr (X'X)^-1 = d / (n -
+d - 1). Fixed design, accumulate: the fit to all responses is the fit to their average, which moves by eps_t / t. Fresh
+designs, accumulate: with G_t = sum_i X_i' X_i, G_t w_t = G_t w_{t-1} + X_t' eps_t; the increments G_t^-1 X_t' eps_t are
+uncorrelated, and as the X_i are exchangeable in G_t, E tr(G_t^-2 X_t' X_t) = E tr G_t^-1 / t = d / (t (n t - d - 1)). A
+variance refitted as RSS / n shrinks by 1 - d / n in expectation, independently of the weights.
+
+Derivations, n < d - 1, where the fit is the one of least norm, X^+ y, and w* ~ N(0, I_d), so that |w*|^2 is d on
+average. Let P be the projection on the row space of X; E tr X^+ (X^+)' = n / (d - n - 1). Fixed design: w_1 = P w* +
+X^+ eps loses the d - n directions outside the row space, once; as X X^+ = I, later generations only add X^+ eps_t, or
+X^+ eps_t / t where data accumulate. Fresh designs, replace: w_t = P_t w_{t-1} + X_t^+ eps_t, with P_t independent of
+the past and E P_t = q I, q = n / d. So E w_t.w* = q^t d, and A_t = E |w_t|^2 = q A_{t-1} + sigma2 n / (d - n - 1), A_0
+= d.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import psi
+
+
+class Refitted(NamedTuple):
+    """Squared error of the weights, and expected fitted variance of the noise, each (G,)."""
+
+    error: np.ndarray
+    sigma2: np.ndarray
+
+
+def replace_fixed_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+    """One design forever, (G,): sigma2 t d / (n - d - 1), or d - n + sigma2 t n / (d - n - 1) for n < d - 1."""
+    t = np.arange(1, num_generations + 1)
+    return max(dim - num_samples, 0) + t * _noise(num_samples, dim, sigma2)
+
+
+def replace_fresh_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+    """A new design in every generation, (G,): sigma2 t d / (n - d - 1), or A_t - 2 q^t d + d for n < d - 1."""
+    t = np.arange(1, num_generations + 1)
+    noise = _noise(num_samples, dim, sigma2)
+    if num_samples >= dim:
+        return t * noise
+    kept = num_samples / dim
+    squared_norm = kept**t * dim + noise * (1 - kept**t) / (1 - kept)
+    return squared_norm - 2 * kept**t * dim + dim
+
+
+def accumulate_fixed_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+    """As `replace_fixed_design` with the sum of 1 / i^2 over i <= t in place of t, (G,)."""
+    terms = np.arange(1.0, num_generations + 1) ** -2
+    return max(dim - num_samples, 0) + np.cumsum(terms) * _noise(num_samples, dim, sigma2)
+
+
+def accumulate_fixed_design_limit(num_samples: int, dim: int, sigma2: float = 1.0) -> float:
+    """As `replace_fixed_design` with pi^2 / 6 in place of t."""
+    return max(dim - num_samples, 0) + np.pi**2 / 6 * _noise(num_samples, dim, sigma2)
+
+
+def accumulate_fresh_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+    """A new design for every batch, (G,): sigma2 times the sum of d / (i (n i - d - 1)) over i <= t.
+
+    Infinite for d <= n <= d + 1. Raises ValueError for n < d, where it is not known.
+    """
+    _need_rows(num_samples, dim)
+    if num_samples <= dim + 1:
+        return np.full(num_generations, np.inf)
+    i = np.arange(1.0, num_generations + 1)
+    return sigma2 * np.cumsum(dim / (i * (num_samples * i - dim - 1)))
+
+
+def accumulate_fresh_design_limit(num_samples: int, dim: int, sigma2: float = 1.0) -> float:
+    """Sigma2 d / (d + 1) (psi(1) - psi(1 - (d + 1) / n)), near sigma2 d / n pi^2 / 6.
+
+    Raises as `accumulate_fresh_design`.
+    """
+    _need_rows(num_samples, dim)
+    if num_samples <= dim + 1:
+        return np.inf
+    return float(sigma2 * dim / (dim + 1) * (psi(1) - psi(1 - (dim + 1) / num_samples)))
+
+
+def replace_refitted(
+    num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0, *, unbiased: bool = False
+) -> Refitted:
+    """Replace where every model refits the noise as RSS / n, or RSS / (n - d) if `unbiased`; any design, n > d.
+
+    With r = 1 - d/n: sigma2 r^t for the variance, and sigma2 d / (n - d - 1) (1 - r^t) / (1 - r) for the error; r = 1
+    if unbiased. Raises ValueError for n <= d.
+    """
+    _need_rows(num_samples, dim + 1)
+    left = 1.0 if unbiased else 1 - dim / num_samples
+    variance = sigma2 * left ** np.arange(num_generations + 1)
+    return Refitted(np.cumsum(_noise(num_samples, dim, variance[:-1])), variance[1:])
+
+
+def _noise(num_samples: int, dim: int, sigma2: float | np.ndarray) -> float | np.ndarray:
+    """Expected square of what the noise of one batch does to the weights."""
+    if abs(num_samples - dim) <= 1:
+        return sigma2 * np.inf
+    return sigma2 * min(num_samples, dim) / (abs(num_samples - dim) - 1)
+
+
+def _need_rows(num_samples: int, least: int) -> None:
+    if num_samples < least:
+        raise ValueError(f"num_samples={num_samples}: known for at least {least} rows only")

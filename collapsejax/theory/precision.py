@@ -1,0 +1,137 @@
+"""How far a Monte Carlo mean can be trusted: exact variances over seeds, and the end of what they allow.
+
+Collapse makes means depend on few seeds. A mean of S values is near normal while the skewness of one value is small
+beside sqrt(S). Products of many factors are near log-normal, and a log-normal variable of relative variance r has the
+skewness (r + 3) sqrt(r); so a mean is called informative here while (r + 3) sqrt(r) <= sqrt(S) / 5. Under replace in
+one dimension 1 + r = ((n + 1) / (n - 1))^t, about exp(2t / n): a mean of the variance over 10^5 seeds ends at some
+t = 1.4 n, and to double t takes 1000 times the seeds. Log-determinants, of a variance linear in t, have no end.
+
+Derivations. Under replace a fitted mean is, given the covariances before it, N(0, C) with C the sum of S_k / n over
+k < t; so E |m|^4 = E (tr C)^2 + 2 E tr C^2, and for j < k the expectation of a product of S_j and S_k is
+(1 - 1/n)^(k-j) times that of S_j twice (1 in place of 1 - 1/n for ddof = 1). Of a divergence, the trace and the mean's
+error have the long tails; its log-determinant is near normal. The mean of an exponential or gamma law is a product of
+independent gamma variables; that of a Poisson law is a branching process, whose central moments m2, m3, m4 follow from
+those of the Poisson law. Heterozygosity and entropy lie between 0 and their largest values, so 1 + r is at most that
+value over the mean. The weights of a regression have infinite variance for |n - d| <= 3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln
+
+from ..base import Task, Workflow
+from ..tasks import Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
+from . import wishart
+from .curves import curve, normal, true_family
+
+_STEADY = (Accumulate, AccumulateSubsample, Augment, FreshData, Weighted)  # what is kept holds their variances up
+_SHARE = 1 / 5
+
+
+def trusted(relative_variance: np.ndarray, num_seeds: int) -> np.ndarray:
+    """Whether a mean over that many seeds of values of this relative variance is informative, elementwise."""
+    return (relative_variance + 3) * np.sqrt(relative_variance) <= _SHARE * np.sqrt(num_seeds)
+
+
+def informative(
+    task: Task, workflow: Workflow, *, num_samples: int, num_generations: int, num_seeds: int
+) -> dict[str, int]:
+    """The last generation g at which a Monte Carlo mean over so many seeds is worth a comparison; -1 if none is.
+
+    Arguments as `theory.curve`, and the number of seeds (S). By metric, for those that have an exact curve. Where the
+    relative variance is not known, a bound from above takes its place; workflows that this module does not know are
+    taken for replace. Raises as `theory.curve`.
+    """
+    curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
+    sizes = np.broadcast_to(np.asarray(num_samples, np.int64), (num_generations,))
+    bounds = {} if isinstance(workflow, _STEADY) else _bounds(task, int(sizes.min()), curves)
+    if isinstance(task, LinearRegression) and abs(int(sizes.min()) - task.dim) <= 3:
+        bounds = dict.fromkeys(curves, np.full(num_generations, np.inf))
+    last = {}
+    for name in curves:
+        good = trusted(bounds[name], num_seeds) if name in bounds else np.ones(num_generations, bool)
+        last[name] = int(np.argmin(good)) - 1 if not good.all() else num_generations - 1
+    return last
+
+
+def variance(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> dict[str, np.ndarray]:
+    """What is known exactly of the variances over seeds, (G,): of Gaussian traces and log-determinants.
+
+    For a true covariance that is a multiple of the identity. Arguments and errors as `theory.curve`.
+    """
+    curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
+    if not isinstance(task, Gaussian) or not normal(task) or task.sampling_temperature != 1 or np.ndim(num_samples):
+        return {}
+    n, dim = num_samples, task.dim
+    if isinstance(workflow, Replace):
+        moments = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
+    elif isinstance(workflow, Accumulate) and task.ddof == 0:
+        moments = wishart.accumulate_trace_moments(n, dim, num_generations)
+    else:
+        return {}
+    known = {"trace_ratio": moments.squared_trace / dim**2 - curves["trace_ratio"] ** 2}
+    if "logdet_ratio" in curves:
+        known["logdet_ratio"] = wishart.replace_log_determinant_variance(n, dim, num_generations)
+    return known
+
+
+def _bounds(task: Task, n: int, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Relative variances under replace, or bounds of them."""
+    if not curves:
+        return {}
+    num_generations = len(next(iter(curves.values())))
+    if isinstance(task, Gaussian):
+        return _gaussian_bounds(task, n, num_generations, curves)
+    if isinstance(task, Categorical):
+        largest = {"heterozygosity": 1 - 1 / task.num_outcomes, "entropy": np.log(task.num_outcomes)}
+        return {name: most / curves[name] - 1 for name, most in largest.items() if name in curves}
+    if isinstance(task, ExponentialFamily) and task.family != "bernoulli":
+        return {"sq_error": _family_bound(task, n, num_generations)}
+    return {}
+
+
+def _gaussian_bounds(
+    task: Gaussian, n: int, num_generations: int, curves: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    dim, t = task.dim, np.arange(1, num_generations + 1)
+    squared, of_square = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
+    kept = (n - 1) / (n - task.ddof)
+    error = np.cumsum(kept ** (t - 1.0)) / n
+    fourth = _sum_of_products(dim**2, squared, kept) + 2 * _sum_of_products(dim, of_square, kept)
+    bounds = {"trace_ratio": squared / (dim * kept**t) ** 2 - 1, "mean_sq_error": fourth / (n * dim * error) ** 2 - 1}
+    if "kl" in curves:
+        spread = np.sqrt(np.maximum(squared - (dim * kept**t) ** 2, 0))
+        most = (spread + dim * error * np.sqrt(bounds["mean_sq_error"])) / 2
+        bounds["kl"] = (most / curves["kl"]) ** 2
+    return {name: bound for name, bound in bounds.items() if name in curves}
+
+
+def _sum_of_products(first: float, later: np.ndarray, kept: float) -> np.ndarray:
+    """Sums over j, k < t of kept^|j - k| a_min(j, k), (G,), with a_0 = `first`, a_1 ... = `later`."""
+    terms, total, crossed, sums = np.concatenate([[first], later[:-1]]), 0.0, 0.0, []
+    for term in terms:
+        total += term + 2 * kept * crossed  # crossed: sum over j of kept^(k - 1 - j) a_j
+        crossed = kept * crossed + term
+        sums.append(total)
+    return np.array(sums)
+
+
+def _family_bound(task: ExponentialFamily, n: int, num_generations: int) -> np.ndarray:
+    family, mean = true_family(task), float(task.mean)
+    if family.curvature > 0:
+        shape = n / family.curvature
+        t = np.arange(1, num_generations + 1)
+        second, third, fourth = (
+            np.exp(t * (gammaln(shape + q) - gammaln(shape) - q * np.log(shape))) for q in (2, 3, 4)
+        )
+        return (fourth - 4 * third + 6 * second - 3) / (second - 1) ** 2 - 1
+    m2 = m3 = m4 = 0.0
+    ratios = []
+    for _ in range(num_generations):
+        m4 += 6 * (m3 + mean * m2) / n + 4 * m2 / n**2 + 3 * (m2 + mean**2) / n**2 + mean / n**3
+        m3 += 3 * m2 / n + mean / n**2
+        m2 += mean / n
+        ratios.append(m4 / m2**2 - 1)
+    return np.array(ratios)

@@ -17,8 +17,16 @@ from .workflows import (
     Window,
 )
 
-# Names from modules that are slow to import (xarray, matplotlib), resolved when they are first asked for.
-_LATER = {"open": "store", "save": "store", "sweep": "sweeps", "summarize": "results", "plots": "plots"}
+# Names from modules that are slow to import (xarray, matplotlib, scipy), resolved when they are first asked for.
+_LATER = {
+    "open": "store",
+    "plots": "plots",
+    "save": "store",
+    "summarize": "results",
+    "sweep": "sweeps",
+    "theory": "theory",
+    "until_collapse": "fixation",
+}
 
 __all__ = [
     "KDE",

@@ -13,8 +13,9 @@ import jax
 import tyro
 from tyro.extras import SubcommandApp
 
-from .commands import Plot, RunGaussian, RunKDE
+from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression
 from .sweep_commands import Info, Sweep
+from .validate_command import Validate
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,21 +37,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
+_RUNS = {
+    "gaussian": RunGaussian,
+    "kde": RunKDE,
+    "regression": RunRegression,
+    "categorical": RunCategorical,
+    "family": RunFamily,
+}
+
+
 def _parse(arguments: Sequence[str] | None) -> Any:
     run, app = SubcommandApp(), SubcommandApp()
-    run.command(name="gaussian")(RunGaussian)
-    run.command(name="kde")(RunKDE)
+    for name, command in _RUNS.items():
+        run.command(name=name)(command)
     run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
     app.command(name="run")(run)
     app.command(name="sweep")(Sweep)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
+    app.command(name="validate")(Validate)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
             return app.cli(
                 prog="collapsejax",
-                description="Simulate model collapse. See collapsejax run gaussian --help, collapsejax run kde --help.",
+                description="Simulate model collapse. See collapsejax run --help, collapsejax run gaussian --help.",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )

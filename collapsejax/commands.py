@@ -21,8 +21,8 @@ from .loop import metric_names
 from .results import check_metrics, line_dimensions
 from .sources import Table
 from .sweeps import sweep
-from .tasks import KDE, Gaussian
-from .workflows import WORKFLOWS, find
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from .workflows import PUBLISHED, find
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Simulation:
     """Which workflows, how large, and where the results go.
 
     Args:
-        workflow: replace, accumulate-subsample, accumulate: one or more.
+        workflow: replace, accumulate-subsample, accumulate, fresh-data, augment, weighted, window, selected: one or
+            more; with settings as in "weighted(real_weight=0.6)".
         num_samples: rows of real data, and rows that each model generates (n).
         num_generations: models fitted one after the other (G).
         num_seeds: independent repetitions (S).
@@ -42,7 +43,7 @@ class Simulation:
         metric: metrics to tabulate and plot. Default: all.
     """
 
-    workflow: list[str] = dataclasses.field(default_factory=lambda: list(WORKFLOWS))
+    workflow: list[str] = dataclasses.field(default_factory=lambda: list(PUBLISHED))
     num_samples: int = 100
     num_generations: int = 100
     num_seeds: int = 100
@@ -63,7 +64,7 @@ class Simulation:
         if self.metric is not None and self.workflow:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         with contextlib.ExitStack() as stack:
-            if isinstance(task.source, Table):
+            if isinstance(getattr(task, "source", None), Table):
                 print(task.source)
             figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
@@ -108,6 +109,39 @@ class RunKDE:
 
     def run(self) -> None:
         self.simulation.run(KDE(self.source.make("moons", **vars(self.gaussian)), **vars(self.task)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRegression:
+    """Fit linear regressions to what earlier regressions predicted, with noise."""
+
+    task: task_flags(LinearRegression)
+    simulation: Simulation
+
+    def run(self) -> None:
+        self.simulation.run(LinearRegression(**vars(self.task)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunCategorical:
+    """Fit probabilities of outcomes to outcomes that earlier ones gave."""
+
+    task: task_flags(Categorical, probs=(str, "uniform"))
+    simulation: Simulation
+
+    def run(self) -> None:
+        self.simulation.run(Categorical(**vars(self.task)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFamily:
+    """Fit the mean of a one-parameter exponential family to what earlier members of it generated."""
+
+    task: task_flags(ExponentialFamily)
+    simulation: Simulation
+
+    def run(self) -> None:
+        self.simulation.run(ExponentialFamily(**vars(self.task)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import time
@@ -19,13 +20,15 @@ from rich.box import SIMPLE
 from .manifest import Manifest, Record, Shard
 from .plan import Plan
 from .results import milestones, summarize
-from .sweeps import Progress, Report, Timing
+from .sweeps import Progress, Timing
+from .sweeps import Report as ProgressReport
+from .validation import MOST_Z, Report
 
 _SECONDS_BETWEEN_LINES = 10
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Report]:
+def progress() -> Iterator[ProgressReport]:
     """Report how far a sweep has come to stderr: a bar in a terminal, else lines, one in some seconds."""
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
@@ -187,6 +190,32 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
             cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
         table.add_row(str(iteration), *cells)
     return table
+
+
+def print_validation(report: Report) -> None:
+    """A table of comparisons, a row for each curve, at the iteration where it is furthest off; and the verdict."""
+    console = rich.console.Console()
+    if not console.is_terminal:
+        console.width = 160
+    table = rich.table.Table(box=SIMPLE)
+    for heading in ("cell", "n", "metric", "iteration", "mean", "s.e.", "exact", "relative", "z"):
+        table.add_column(heading, justify="left" if heading in ("cell", "metric") else "right")
+    curves = itertools.groupby(report.comparisons, key=lambda comparison: comparison[:4])
+    for (_, cell, num_samples, metric), comparisons in curves:
+        worst = max(comparisons, key=lambda comparison: abs(comparison.z))
+        style = "bold red" if abs(worst.z) > MOST_Z else None
+        numbers = (f"{worst.mean:.6g}", f"{worst.se:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
+        table.add_row(cell, str(num_samples), metric, str(worst.iteration), *numbers, f"{worst.z:+.2f}", style=style)
+    console.print(table)
+    if report.planted:
+        console.print(f"planted: {report.planted.metric} of {report.planted.cell}, n = {report.planted.num_samples}")
+    low, high = report.rms_bounds
+    console.print(
+        f"{report.num_cells} cells of {report.num_seeds} seeds, {len(report.comparisons)} comparisons in "
+        f"{duration(report.seconds)}: largest |z| {report.most:.2f} (at most {MOST_Z:g}), "
+        f"r.m.s. {report.rms:.3f} (from {low:.2f} to {high:.2f}): {'passed' if report.passed else 'FAILED'}",
+        highlight=False,
+    )
 
 
 def print_times(dataset: xr.Dataset) -> None:

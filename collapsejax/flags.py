@@ -83,6 +83,9 @@ def task_flags(task: type, **changed: tuple[Any, Any]) -> type:
     return dataclasses.make_dataclass(f"{task.__name__}Flags", fields, namespace={"__doc__": task.__doc__})
 
 
+_KINDS = (int, float, str, bool)
+
+
 def _sweep_flags() -> type:
     """Every field of every task, as a flag that takes several values, and the settings of sources."""
     flags: dict[str, tuple[set[type], list[str]]] = {}
@@ -90,7 +93,7 @@ def _sweep_flags() -> type:
         hints = get_type_hints(task)
         for field in dataclasses.fields(task):
             kinds, tasks = flags.setdefault(field.name, (set(), []))
-            kinds |= {kind for kind in (hints[field.name], *get_args(hints[field.name])) if kind in (int, float, str)}
+            kinds |= {kind for kind in (hints[field.name], *get_args(hints[field.name])) if kind in _KINDS}
             tasks.append(name)
     del flags["source"]
     fields = [("source", optional(list[str], "NAME [NAME ...]"), dataclasses.field(default=None))]

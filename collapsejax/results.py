@@ -18,6 +18,14 @@ METRICS = {
     "logdet_ratio": ("log(det fitted / det true cov.)", "nats"),
     "kl": ("KL(fitted || true)", "nats"),
     "test_nll": ("Negative log-likelihood of held-out rows", "nats per row"),
+    "cov_trace_ratio": ("tr(estimate's cov.) / tr(true cov.)", "1"),
+    "test_mse": ("Mean squared error on test rows", "y units squared"),
+    "param_sq_error": ("Squared error of the weights", "weight units squared"),
+    "sigma2_ratio": ("Fitted / true noise variance", "1"),
+    "entropy": ("Entropy of the fitted probabilities", "nats"),
+    "heterozygosity": ("Heterozygosity, 1 - sum of squares", "1"),
+    "num_extinct": ("Outcomes lost", "1"),
+    "sq_error": ("Squared error of the fit", "units of the fit squared"),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import signal
 import sys
 import threading
@@ -16,7 +15,7 @@ import jax
 import tyro
 
 from . import console, spec
-from .base import check_count
+from .devices import chosen_devices, split_cpu
 from .flags import SourceFlags, SweepTaskFlags, optional
 from .plan import make_plan
 from .shards import Shards
@@ -38,8 +37,8 @@ class Sweep:
         coordinator: where process 0 can be reached by the others, as host:port, if nothing tells it.
         num_processes: with a coordinator, how many processes there are.
         process_id: with a coordinator, which of them this is, from 0.
-        task: gaussian or kde.
-        workflow: replace, accumulate-subsample, accumulate: one or more.
+        task: gaussian, kde, regression, categorical or family.
+        workflow: as in `collapsejax run gaussian --help`: one or more.
         num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
         num_generations: models fitted one after the other (G).
         num_seeds: independent repetitions (S); may grow later.
@@ -72,7 +71,7 @@ class Sweep:
         if self.out is None and not self.dry_run:
             raise ValueError("out: a sweep needs a place for its store; give --out DIR, or --dry-run")
         share = self._join() if self.distributed or self.coordinator else (0, 1)
-        devices = _devices(self.devices)
+        devices = chosen_devices(self.devices)
         plan = make_plan(**self._arguments(), out=self.out, devices=devices, share=share)
         if self.dry_run:
             with console.progress() as progress:
@@ -116,7 +115,7 @@ class Sweep:
             raise ValueError(f"process_id={self.process_id}: must be from 0 to num_processes - 1")
         # No process's devices talk to another's; without this setting the CPU's would even to one another.
         jax.config.update("jax_cpu_collectives_implementation", None)
-        _split_cpu(self.devices)
+        split_cpu(self.devices)
         try:
             jax.distributed.initialize(*told)
         except (ValueError, RuntimeError) as error:
@@ -130,23 +129,6 @@ class Sweep:
 
 def _one_or_several(values: Any) -> Any:
     return values[0] if isinstance(values, list) and len(values) == 1 else values
-
-
-def _split_cpu(number: int | None) -> None:
-    """Make a CPU so many devices, or one for each core; too late, and left as it is, once JAX has been used."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", number or cores)
-
-
-def _devices(number: int | None) -> list[jax.Device]:
-    if number is not None:
-        check_count("devices", number)
-    _split_cpu(number)
-    devices = jax.local_devices()
-    if number is not None and number > len(devices):
-        raise ValueError(f"devices={number}: there are {len(devices)} ({devices[0].device_kind}); ask for no more")
-    return devices[:number]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -60,7 +60,7 @@ class Categorical:
     """
 
     num_outcomes: int = static(default=2)
-    probs: Any = None
+    probs: str | Array | tuple[float, ...] | ProbsRule | None = None
     sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "categorical"

@@ -1,0 +1,79 @@
+"""The command that compares simulation and theory."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from . import console
+from .devices import chosen_devices
+from .files import provenance, reserve_figure, write_whole
+from .flags import optional
+from .sweeps import Progress
+from .validation import Report, validate
+
+
+@dataclasses.dataclass(frozen=True)
+class Validate:
+    """Simulate a table of experiments, each compared with its exact curves. The exit code is 1 if they disagree.
+
+    They disagree if any |z| is above 5, or if the root mean square of all z-scores leaves [0.8, 1.2] (a wider range for
+    fewer than 60 cells).
+
+    Args:
+        num_seeds: seeds of each cell.
+        seed: root of all randomness.
+        only: gaussian, kde, regression, categorical or family: the cells of this task alone. Default: all.
+        out: JSON file for all comparisons; beside it a figure of the z-scores, of that name and .png. Older ones are
+            replaced.
+        plant: scale one exact curve by 1 + PLANT, which has to make this fail.
+    """
+
+    num_seeds: int = 100_000
+    seed: int = 0
+    only: optional(str, "TASK") = None
+    out: optional(str, "FILE.json") = None
+    plant: float = 0.0
+
+    def run(self) -> None:
+        out = None if self.out is None else Path(self.out)
+        if out is not None and out.suffix != ".json":
+            raise ValueError(f"out={self.out}: the report is a .json file; give it that ending")
+        if out is not None and not out.parent.is_dir():
+            raise FileNotFoundError(f"{out.parent}: there is no such folder; make it first")
+        with contextlib.ExitStack() as stack:
+            figure = stack.enter_context(reserve_figure(out.with_suffix(".png"))) if out else None
+            progress = stack.enter_context(console.progress())
+            say = lambda doing, done, total: progress(
+                Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
+            )
+            settings = dict(num_seeds=self.num_seeds, seed=self.seed, only=self.only, plant=self.plant)
+            report = validate(**settings, devices=chosen_devices(), say=say)
+            if out:
+                write_whole(out, json.dumps(_as_json(report), indent=1).encode())
+                _draw(report, figure)
+        console.print_validation(report)
+        if out:
+            print(f"wrote {out}\nwrote {out.with_suffix('.png')}")
+        sys.exit(0 if report.passed else 1)
+
+
+def _as_json(report: Report) -> dict:
+    low, high = report.rms_bounds
+    verdict = dict(passed=report.passed, largest_z=report.most, rms_z=report.rms, rms_from=low, rms_to=high)
+    sizes = dict(num_cells=report.num_cells, num_seeds=report.num_seeds, seed=report.seed, seconds=report.seconds)
+    planted = report.planted and report.planted._asdict()
+    comparisons = [c._asdict() | {"relative": c.relative, "z": c.z} for c in report.comparisons]
+    return verdict | sizes | {"planted": planted, "versions": provenance(), "comparisons": comparisons}
+
+
+def _draw(report: Report, scratch: Path) -> None:
+    from . import plots  # matplotlib takes its time
+
+    scores: dict[str, list[float]] = {}
+    for comparison in report.comparisons:
+        scores.setdefault(comparison.task, []).append(comparison.z)
+    plots.z_scores(scores).savefig(scratch, format="png", dpi=300)

@@ -1,0 +1,265 @@
+"""Validation: a table of experiments, each simulated and compared with its exact curves."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from . import sources, theory
+from .base import Array, Task, Workflow, check_count, nearest, pytree
+from .checks import size_is_traced
+from .elastic import Elastic
+from .grid import Cell, short_text
+from .programs import Program, Settings, Shape
+from .summaries import STATISTICS, statistics
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
+
+MOST_Z = 5.0
+RMS_Z = 0.2  # how far the z-scores' root mean square may be from 1
+_CELLS_FOR_RMS = 60  # of independent seeds; fewer leave it more room
+_TOGETHER, _CHUNK = 128, 2**14
+
+
+@pytree
+class Observed:
+    """A Gaussian task with second moments as further metrics, and in one dimension the squared 2-Wasserstein distance.
+
+    "trace_ratio^2" and "logdet_ratio^2" are the squares of these metrics.
+    """
+
+    task: Gaussian
+
+    name = "gaussian"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "task":  # not there yet: the object is being made
+            raise AttributeError(name)
+        return getattr(self.task, name)
+
+    def evaluate(self, truth: Any, params: Any) -> dict[str, Array]:
+        metrics = self.task.evaluate(truth, params)
+        squares = {f"{name}^2": metrics[name] ** 2 for name in ("trace_ratio", "logdet_ratio")}
+        if self.task.dim == 1:
+            apart = jax.numpy.sqrt(metrics["trace_ratio"]) - 1
+            squares["wasserstein_sq"] = metrics["mean_sq_error"] + self.task.sigma2 * apart**2
+        return metrics | squares
+
+
+class Case(NamedTuple):
+    """Cells that share a program where they can: one task under one workflow, for each of `num_samples`."""
+
+    task: Task
+    workflow: Workflow
+    num_samples: Sequence[int]
+    iterations: Sequence[int]
+    rows: bool = False
+
+    @property
+    def label(self) -> str:
+        rows = ", rows" if self.rows else ""
+        return f"{short_text(self.task)}, {short_text(self.workflow)}{rows}"
+
+
+class Comparison(NamedTuple):
+    """A mean over the seeds of one metric at one model-fitting iteration, and its exact value."""
+
+    task: str
+    cell: str
+    num_samples: int
+    metric: str
+    iteration: int
+    mean: float
+    se: float
+    exact: float
+
+    @property
+    def relative(self) -> float:
+        """(mean - exact) / |exact|."""
+        return (self.mean - self.exact) / abs(self.exact)
+
+    @property
+    def z(self) -> float:
+        return (self.mean - self.exact) / self.se
+
+
+class Report(NamedTuple):
+    """What was compared; `planted`, the comparison whose curve was scaled, if one was; seconds in all."""
+
+    comparisons: list[Comparison]
+    num_cells: int
+    num_seeds: int
+    seed: int
+    planted: Comparison | None
+    seconds: float
+
+    @property
+    def most(self) -> float:
+        return float(max(abs(comparison.z) for comparison in self.comparisons))
+
+    @property
+    def rms(self) -> float:
+        return float(np.sqrt(np.mean([comparison.z**2 for comparison in self.comparisons])))
+
+    @property
+    def rms_bounds(self) -> tuple[float, float]:
+        """[0.8, 1.2], and wider where few cells make it vary more."""
+        room = RMS_Z * max(1.0, np.sqrt(_CELLS_FOR_RMS / self.num_cells))
+        return 1 - room, 1 + room
+
+    @property
+    def passed(self) -> bool:
+        low, high = self.rms_bounds
+        return self.most <= MOST_Z and low <= self.rms <= high
+
+
+def cases() -> list[Case]:
+    """The preset table."""
+    moons = dict(source=sources.moons(), num_test=1)
+    kde = KDE(bandwidth=0.3, **moons)
+    scheduled = KDE(bandwidth=0.5, bandwidth_exponent=0.75, **moons)
+    scaled = KDE(bandwidth="scott-scaled", **moons)
+    cooled = Gaussian(2, sampling_temperature=0.8)
+    line, steps = (Replace(), Accumulate(), AccumulateSubsample()), (1, 2, 5, 10)
+    mixed = (FreshData(4), Augment(), Weighted(0.6), Window(3))
+    return [
+        *(Case(Gaussian(1), workflow, (8, 12), (3, 5, 8)) for workflow in (*line, *mixed)),
+        *(Case(Gaussian(3), workflow, (8, 20), steps) for workflow in (*line, Weighted(0.3), Window(2))),
+        *(Case(Gaussian(20), workflow, (30,), steps) for workflow in line[:2]),
+        *(Case(Gaussian(3, ddof=1), workflow, (8, 20), steps) for workflow in (*line, FreshData(5))),
+        *(Case(Gaussian(6), workflow, (4, 6), steps) for workflow in line),
+        *(Case(cooled, workflow, (6, 10), steps) for workflow in (*line[:2], *mixed[:2])),
+        *(Case(Gaussian(2), workflow, (6,), steps, rows=True) for workflow in (*line[:2], Augment())),
+        Case(Gaussian(source=sources.moons()), Accumulate(), (6,), steps),
+        *(Case(LinearRegression(2), workflow, (12, 20), steps) for workflow in (*line[:2], *mixed[1:])),
+        *(Case(LinearRegression(20), workflow, (8, 12), steps) for workflow in line[:2]),
+        *(Case(LinearRegression(2, fresh_design=True), workflow, (12, 20), steps) for workflow in line[:2]),
+        Case(LinearRegression(2, refit_noise=True), Replace(), (12, 20), steps),
+        *(Case(Categorical(6), workflow, (6, 12), steps) for workflow in (*line, FreshData(4))),
+        *(Case(Categorical(20, "zipf"), workflow, (12, 30), steps) for workflow in (*line, Window(3))),
+        *(
+            Case(ExponentialFamily(*of), workflow, (10, 20), steps)
+            for of in (("bernoulli", 0.3), ("poisson", 2.0), ("exponential", 2.0), ("gamma", 2.0, 3.0))
+            for workflow in (Replace(), Accumulate(), Weighted(0.6))
+        ),
+        Case(ExponentialFamily("poisson", 2.0), AccumulateSubsample(), (10,), steps),
+        *(Case(kde, workflow, (6,), (1, 2, 8)) for workflow in (*line, *mixed[:3])),
+        *(Case(scheduled, workflow, (6,), (1, 2, 8)) for workflow in line),
+        *(Case(scaled, workflow, (8,), (1, 2, 8)) for workflow in line),
+        Case(KDE(bandwidth=0.3, kernel="tophat", sampling_temperature=0.5, **moons), Replace(), (6,), (1, 2, 8)),
+    ]
+
+
+def validate(
+    *,
+    num_seeds: int,
+    seed: int = 0,
+    only: str | None = None,
+    plant: float = 0.0,
+    devices: Sequence[jax.Device] | None = None,
+    say: Callable[[str, int, int], None] = lambda doing, done, total: None,
+) -> Report:
+    """Simulate the preset table and compare it with the exact curves, as far as these are informative.
+
+    Args:
+        num_seeds: seeds of each cell (S); no two cells share any.
+        seed: root of all randomness.
+        only: name of a task, to leave out the others.
+        plant: scales one exact curve by 1 + plant, the one that is met with the smallest relative standard error: an
+            error that has to be found.
+        devices: share the cells. Default: all that this process has.
+        say: called with what was done last, cells done, and cells in all.
+
+    Raises:
+        ValueError: for the name of no task in the table, fewer than 100 seeds or more than 2^31 in all.
+    """
+    check_count("num_seeds", num_seeds, least=100)
+    check_count("seed", seed, least=0)
+    table = cases()
+    names = sorted({case.task.name for case in table})
+    if only is not None and only not in names:
+        raise ValueError(f"only={only!r}: no such task; {nearest(only, names)}")
+    if num_seeds * max(len(case.num_samples) for case in table) >= 2**31:
+        raise ValueError(f"num_seeds={num_seeds}: a table of fewer than 2**30 for each cell is simulated")
+    start, comparisons, done = time.perf_counter(), {}, 0
+    chosen = {number: case for number, case in enumerate(table) if only in (None, case.task.name)}
+    total = sum(len(case.num_samples) for case in chosen.values())
+    idle = queue.SimpleQueue()
+    for device in jax.local_devices() if devices is None else devices:
+        idle.put(device)
+
+    def one_case(number: int) -> int:
+        device = idle.get()
+        try:
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            comparisons[number] = _compare(chosen[number], key, num_seeds, device)
+        finally:
+            idle.put(device)
+        return number
+
+    # A device a case, so that compilations, most of the time for few seeds, go on side by side.
+    with ThreadPoolExecutor(idle.qsize()) as threads:
+        try:
+            for future in as_completed([threads.submit(one_case, number) for number in chosen]):
+                done += len(chosen[future.result()].num_samples)
+                say(chosen[future.result()].label, done, total)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    comparisons = [comparison for number in chosen for comparison in comparisons[number]]
+    planted = None
+    if plant:
+        planted = min(comparisons, key=lambda comparison: comparison.se / abs(comparison.exact))
+        of = lambda comparison: comparison[:4]
+        comparisons = [c._replace(exact=c.exact * (1 + plant)) if of(c) == of(planted) else c for c in comparisons]
+    return Report(comparisons, total, num_seeds, seed, planted, time.perf_counter() - start)
+
+
+def _compare(case: Case, key: Array, num_seeds: int, device: jax.Device) -> list[Comparison]:
+    num_generations, comparisons = max(case.iterations), []
+    observed = isinstance(case.task, Gaussian) and case.task.source is None
+    task = Observed(case.task) if observed else case.task
+    cells = [Cell((place,), task, case.workflow, n) for place, n in enumerate(case.num_samples)]
+    settings = Settings(num_generations, case.rows, True, (device,))
+    shared = size_is_traced(task, case.workflow, case.rows)
+    for group in [cells] if shared else [[cell] for cell in cells]:
+        shape = Shape(1, min(_CHUNK, num_seeds), _TOGETHER)
+        program = Elastic(Program(group, settings), key, shape, lambda doing: None)
+        for place, cell in enumerate(group):
+            first = cell.index[0] * num_seeds  # seeds of its own
+            (states,) = program([(place, first, first + num_seeds)])
+            sizes = dict(num_samples=cell.num_samples, num_generations=num_generations)
+            exact = theory.curve(case.task, case.workflow, **sizes)
+            last = theory.informative(case.task, case.workflow, **sizes, num_seeds=num_seeds)
+            exact, last = _with_second_moments(case, sizes, exact, last) if observed else (exact, last)
+            for name, curve in exact.items():
+                table = dict(zip(STATISTICS, statistics(states[name]), strict=True))
+                where = (case.task.name, case.label, cell.num_samples, name)
+                for g in (iteration - 1 for iteration in case.iterations):
+                    if g <= last[name] and table["se"][g] > 1e-6 * abs(curve[g]):
+                        values = (table["mean"][g], table["se"][g], curve[g])
+                        comparisons.append(Comparison(*where, g + 1, *map(float, values)))
+    return comparisons
+
+
+def _with_second_moments(
+    case: Case, sizes: dict[str, int], exact: dict[str, np.ndarray], last: dict[str, int]
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Second moments, too, where they are known; their own tails end earlier than those of the means."""
+    exact, last = dict(exact), dict(last)
+    spread = theory.variance(case.task, case.workflow, **sizes)
+    for name, values in spread.items():
+        exact[f"{name}^2"] = values + exact[name] ** 2
+    heavy = not isinstance(case.workflow, Accumulate)
+    last |= {"trace_ratio^2": last["trace_ratio"] // 4 if heavy else last["trace_ratio"]}
+    last |= {"logdet_ratio^2": sizes["num_generations"] - 1}
+    if case.task.dim == 1 and isinstance(case.workflow, Replace) and case.task.sampling_temperature == 1:
+        exact["wasserstein_sq"] = theory.wishart.replace_wasserstein(*sizes.values(), case.task.ddof)
+        last["wasserstein_sq"] = last["trace_ratio"]
+    return exact, last

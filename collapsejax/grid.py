@@ -136,14 +136,12 @@ def _text(value: Any, fields: bool) -> str:
 
 def short_text(config: Any) -> str:
     """A task, workflow or source by its name and the fields that are not as they are by default."""
-    changed = []
-    for field in dataclasses.fields(config):
+    changed, names = [], [field.name for field in dataclasses.fields(config)]
+    for field in dataclasses.fields(config) if "name" not in names else ():
         value = getattr(config, field.name)
-        if _is_array(value) or value is None or value == field.default:
-            continue
-        changed.append(f"{field.name}={short_text(value) if dataclasses.is_dataclass(value) else value}")
+        if not (_is_array(value) or value is None or value == field.default):
+            changed.append(f"{field.name}={short_text(value) if dataclasses.is_dataclass(value) else value}")
     name = getattr(config, "name", type(config).__name__)
-    changed = [text for text in changed if text != f"name={name}"]
     return f"{name}({', '.join(changed)})" if changed else name
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .results import METRICS, check_metrics, line_dimensions, summarize
+from .theory import trusted
 from .workflows import WORKFLOWS
 
 _STYLE = {
@@ -32,6 +33,8 @@ _STYLE = {
     "pdf.fonttype": 42,  # text stays text in a PDF
 }
 _DECADES_FOR_LOG = 1.5
+_MOST_SKEWNESS = 2.0  # of a mean that is drawn as a line with a band
+_TIMES_SEEN = 4  # how much larger a relative variance is than that of the seeds, if they miss most of it
 _COLUMN_WIDTH = 3.4  # inches, of a two-column page
 
 
@@ -45,6 +48,8 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
 
     The mean and its band are those of the seeds whose value is finite: 1.96 standard errors of the mean, or on a
     logarithmic axis of its logarithm. The axis is logarithmic where positive means span more than a decade and a half.
+    From where a few seeds carry the mean of a metric that is never negative, such as a trace under replace, it is
+    dotted and has no band (see `theory.trusted`); log-determinants have no such end.
     Three workflows fill a column of a two-column page.
 
     Raises ValueError for a metric that is not there, naming the nearest, and for more dimensions.
@@ -129,12 +134,32 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
         return
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
     mean, band = np.where(shown, mean, np.nan), 1.96 * np.nan_to_num(se)
-    axis.plot(line.iteration, mean, color=colour, label=label)
+    # Up to the first mean that a few seeds carry; those behind it are dotted, from the last one before them on.
+    good = np.logical_and.accumulate(~shown | _informative(line))
+    solid = np.where(good, mean, np.nan)
+    axis.plot(line.iteration, solid, color=colour, label=label)
+    if not good.all():
+        dotted = np.where(~good | np.append(~good[1:], False), mean, np.nan)
+        axis.plot(line.iteration, dotted, color=colour, linestyle=":")
     if axis.get_yscale() == "log":
-        low, high = mean * np.exp(-band / mean), mean * np.exp(band / mean)
+        low, high = solid * np.exp(-band / mean), solid * np.exp(band / mean)
     else:
-        low, high = mean - band, mean + band
+        low, high = solid - band, solid + band
     axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
+
+
+def _informative(line: xr.DataArray) -> np.ndarray:
+    """Whether the means of a metric that is never negative are informative: `theory.trusted`.
+
+    Of values that few seeds carry, the variance among the seeds comes out too small. A log-normal variable with the
+    same upper tail tells: where its relative variance is several times larger, it is taken instead.
+    """
+    of = {name: line.sel(statistic=name).values for name in ("mean", "variance", "min", "median", "q0.975", "count")}
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        seen = of["variance"] / of["mean"] ** 2
+        by_tail = np.expm1((np.log(of["q0.975"] / of["median"]) / 1.96) ** 2)
+        relative = np.where((of["median"] > 0) & (by_tail > _TIMES_SEEN * seen), by_tail, seen)
+        return (of["min"] < 0) | np.isnan(relative) | trusted(relative, of["count"], skewness=_MOST_SKEWNESS)
 
 
 def _label(variable: xr.DataArray) -> str:

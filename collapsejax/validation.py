@@ -116,7 +116,7 @@ class Report(NamedTuple):
     @property
     def passed(self) -> bool:
         low, high = self.rms_bounds
-        return self.most <= MOST_Z and low <= self.rms <= high
+        return bool(self.most <= MOST_Z and low <= self.rms <= high)
 
 
 def cases() -> list[Case]:
@@ -127,18 +127,23 @@ def cases() -> list[Case]:
     scaled = KDE(bandwidth="scott-scaled", **moons)
     cooled = Gaussian(2, sampling_temperature=0.8)
     line, steps = (Replace(), Accumulate(), AccumulateSubsample()), (1, 2, 5, 10)
+    few = (1, 2, 5)
     mixed = (FreshData(4), Augment(), Weighted(0.6), Window(3))
     return [
         *(Case(Gaussian(1), workflow, (8, 12), (3, 5, 8)) for workflow in (*line, *mixed)),
-        *(Case(Gaussian(3), workflow, (8, 20), steps) for workflow in (*line, Weighted(0.3), Window(2))),
-        *(Case(Gaussian(20), workflow, (30,), steps) for workflow in line[:2]),
-        *(Case(Gaussian(3, ddof=1), workflow, (8, 20), steps) for workflow in (*line, FreshData(5))),
-        *(Case(Gaussian(6), workflow, (4, 6), steps) for workflow in line),
-        *(Case(cooled, workflow, (6, 10), steps) for workflow in (*line[:2], *mixed[:2])),
-        *(Case(Gaussian(2), workflow, (6,), steps, rows=True) for workflow in (*line[:2], Augment())),
-        Case(Gaussian(source=sources.moons()), Accumulate(), (6,), steps),
+        *(
+            Case(Gaussian(3), workflow, (8, 20), few)
+            for workflow in (Replace(), Accumulate(), Weighted(0.3), Window(2))
+        ),
+        *(Case(Gaussian(10), workflow, (14,), few) for workflow in (Replace(), Accumulate())),
+        *(Case(Gaussian(3, ddof=1), workflow, (8, 20), few) for workflow in (Replace(), Accumulate(), FreshData(5))),
+        *(Case(Gaussian(4), workflow, (3, 4), few) for workflow in (Replace(), Accumulate())),
+        *(Case(Gaussian(*of), AccumulateSubsample(), (8,), few) for of in ((3,), (3, 1.0, 1), (9,))),
+        *(Case(cooled, workflow, (6, 10), few) for workflow in (Replace(), Accumulate(), *mixed[:2])),
+        *(Case(Gaussian(2), workflow, (6,), few, rows=True) for workflow in (Replace(), Accumulate(), Augment())),
+        Case(Gaussian(source=sources.moons()), Accumulate(), (6,), few),
         *(Case(LinearRegression(2), workflow, (12, 20), steps) for workflow in (*line[:2], *mixed[1:])),
-        *(Case(LinearRegression(20), workflow, (8, 12), steps) for workflow in line[:2]),
+        *(Case(LinearRegression(9), workflow, (4,), steps) for workflow in line[:2]),
         *(Case(LinearRegression(2, fresh_design=True), workflow, (12, 20), steps) for workflow in line[:2]),
         Case(LinearRegression(2, refit_noise=True), Replace(), (12, 20), steps),
         *(Case(Categorical(6), workflow, (6, 12), steps) for workflow in (*line, FreshData(4))),

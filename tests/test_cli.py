@@ -93,6 +93,22 @@ def test_run_kde_with_a_rule_and_a_metric(capsys):
     assert "Negative log-likelihood of held-out rows" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "metric"),
+    [
+        (["regression", "--dim", "2", "--fresh-design", "--workflow", "replace"], "test_mse"),
+        (["categorical", "--num-outcomes", "5", "--probs", "zipf", "--workflow", "window(num_batches=2)"], "entropy"),
+        (["family", "--family", "gamma", "--shape", "2", "--workflow", "weighted(real_weight=0.3)"], "sq_error"),
+        (["kde", "--bandwidth-exponent", "0.5", "--workflow", "selected(inner=accumulate, keep=0.5)"], "test_nll"),
+    ],
+)
+def test_run_every_task(arguments, metric, capsys):
+    main(["run", *arguments, *SMALL, "--metric", metric])
+    out, _ = capsys.readouterr()
+    assert f"{metric}: " in out
+    assert out.count("ran in") == 1
+
+
 def test_iris_through_both_tasks(capsys):
     iris = sklearn_datasets.load_iris(as_frame=True)
     iris.frame.to_csv("iris.csv", index=False)
@@ -128,6 +144,15 @@ def test_iris_through_both_tasks(capsys):
         ("run gaussian --source gaussian --noise 0.1", "source 'gaussian' has no such setting"),
         ("run gaussian --path x.csv", "name one with --source"),
         ("run gaussian --source moons --dim 3", "the source has 2 features"),
+        ("run gaussian --workflow weighted(real_weight=2)", "real_weight=2: must lie between 0 and 1"),
+        ("run gaussian --workflow window(batches=2)", "no setting 'batches'; did you mean 'num_batches'"),
+        ("run gaussian --sampling-temperature 0", "sampling_temperature=0.0: must be a finite number above 0"),
+        ("run gaussian --source swiss_roll --workflow selected", "a verifier needs the true log-density"),
+        ("run regression --num-samples 1", "num_samples=1: a regression needs at least 2"),
+        ("run categorical --num-outcomes 1", "num_outcomes=1: must be at least 2"),
+        ("run categorical --probs zip", "did you mean 'zipf'"),
+        ("run family --family poison", "did you mean 'poisson'"),
+        ("run kde --bandwidth scott --bandwidth-exponent 1", "is for a number as bandwidth"),
         ("run kde --bandwidth inf", "bandwidth=inf: must be a finite number above 0"),
         ("run kde --bandwidth skott", "did you mean 'scott'"),
         ("run kde --kernel tophut", "did you mean 'tophat'"),

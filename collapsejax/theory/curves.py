@@ -28,7 +28,7 @@ from .engine import Moments, NotLinear, follow
 
 Curves = dict[str, np.ndarray]
 
-_MOST_ENTRIES = 10**8  # of the matrices that the chain of single outcomes takes: some seconds
+_MOST_ENTRIES = 10**8  # of all matrices that the chain of single outcomes takes, some seconds; of one a tenth of that
 
 
 def curve(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> Curves:
@@ -193,11 +193,11 @@ def _categorical(task: Categorical, workflow: Workflow, sizes: np.ndarray) -> Cu
     n, num_generations, num_outcomes = int(sizes[0]), len(sizes), np.sum(probs > 0)
     rows = n * num_generations
     known = None
-    if isinstance(workflow, Replace) and n**2 <= _MOST_ENTRIES:
+    if isinstance(workflow, Replace) and n**2 <= _MOST_ENTRIES // 10:
         known = outcomes.replace_outcomes(probs, n, num_generations)
     elif isinstance(workflow, Accumulate) and rows**2 <= _MOST_ENTRIES:
         known = outcomes.accumulate_outcomes(probs, n, num_generations)
-    elif isinstance(workflow, AccumulateSubsample) and rows**2 * n <= 100 * _MOST_ENTRIES:
+    elif isinstance(workflow, AccumulateSubsample) and rows**2 <= _MOST_ENTRIES and n <= 100:
         known = outcomes.subsample_outcomes(probs, n, num_generations)
     elif isinstance(workflow, Accumulate | Augment):
         survivors = np.full(num_generations, outcomes.pool_survivors(probs, n))

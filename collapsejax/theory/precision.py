@@ -27,12 +27,15 @@ from . import wishart
 from .curves import curve, normal, true_family
 
 _STEADY = (Accumulate, AccumulateSubsample, Augment, FreshData, Weighted)  # what is kept holds their variances up
-_SHARE = 1 / 5
+MOST_SKEWNESS = 0.2
 
 
-def trusted(relative_variance: np.ndarray, num_seeds: int) -> np.ndarray:
-    """Whether a mean over that many seeds of values of this relative variance is informative, elementwise."""
-    return (relative_variance + 3) * np.sqrt(relative_variance) <= _SHARE * np.sqrt(num_seeds)
+def trusted(relative_variance: np.ndarray, num_seeds: int, *, skewness: float = MOST_SKEWNESS) -> np.ndarray:
+    """Whether a mean over that many seeds has at most that skewness, for values of this relative variance, elementwise.
+
+    The values are taken for log-normal. The default is for z-scores; a curve to look at can do with more.
+    """
+    return (relative_variance + 3) * np.sqrt(relative_variance) <= skewness * np.sqrt(num_seeds)
 
 
 def informative(

@@ -1,0 +1,205 @@
+"""Exact curves of tasks under workflows: what is there, what is absent, where it goes, and how far it can be tested."""
+
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from checks import assert_mean_is
+
+import collapsejax as cj
+from collapsejax import theory
+from collapsejax.base import pytree
+from collapsejax.workflows import WORKFLOWS
+
+SIZE = dict(num_samples=10, num_generations=6)
+README = (Path(__file__).parent.parent / "README.md").read_text()
+TASKS = {
+    "Gaussian": cj.Gaussian(3),
+    "KDE": cj.KDE(cj.sources.moons(), 0.3),
+    "LinearRegression, one design": cj.LinearRegression(3),
+    "LinearRegression, fresh designs": cj.LinearRegression(3, fresh_design=True),
+    "LinearRegression, refitted noise": cj.LinearRegression(3, refit_noise=True),
+    "Categorical": cj.Categorical(5),
+    "ExponentialFamily": cj.ExponentialFamily("poisson", 2.0),
+}
+
+
+def known_metrics():
+    """(task, workflow): metrics that the README's table calls exact, and those that it says are not known."""
+    lines = [line for line in README.splitlines() if line.startswith("|")]
+    first = next(i for i, line in enumerate(lines) if line.startswith("| task and metrics"))
+    workflows = [cell.strip() for cell in lines[first].strip("|").split("|")][1:]
+    table = {}
+    for line in lines[first + 2 :]:
+        if not line.startswith(tuple(f"| {name}" for name in TASKS)):
+            break
+        label, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        task = next(name for name in sorted(TASKS, key=len, reverse=True) if label.startswith(name))
+        for workflow, cell in zip(workflows, cells, strict=True):
+            assert cell == "none known" or cell.startswith("exact")
+            exact, unknown = table.setdefault((task, workflow), (set(), set()))
+            (unknown if cell == "none known" else exact).update(re.findall(r"`(\w+)`", label))
+    return table
+
+
+@pytest.mark.parametrize("workflow", list(WORKFLOWS))
+@pytest.mark.parametrize("name", list(TASKS))
+def test_readme_says_of_every_metric_whether_its_curve_is_known(name, workflow):
+    task = TASKS[name]
+    exact, unknown = known_metrics()[name, workflow]
+    curves = theory.curve(task, WORKFLOWS[workflow], **SIZE)
+    assert set(curves) == exact
+    assert exact | unknown == set(cj.loop.metric_names(task, cj.Replace(), **SIZE))
+    for curve in curves.values():
+        assert curve.shape == (6,)
+        assert curve.dtype == np.float64
+        assert np.isfinite(curve).all()
+
+
+@pytree
+class Half:
+    """A user's own workflow: half the weight on the first real data."""
+
+    name = "half"
+    needs_rows = False
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples
+
+    def init(self, pool, real):
+        return real, real
+
+    def update(self, key, state, synthetic, draw_real):
+        return state[0], synthetic
+
+    def select(self, key, state):
+        return state[0].join(state[1])
+
+
+def test_curves_of_ones_own_workflow(key):
+    task = cj.Gaussian(2, sampling_temperature=0.8)
+    exact = theory.curve(task, Half(), **SIZE)
+    metrics = cj.run_seeds(cj.seed_keys(key, 40_000), task, Half(), **SIZE).metrics
+    for name, curve in exact.items():
+        assert_mean_is(metrics[name], curve)
+
+
+def test_nothing_is_known_of_ones_own_task():
+    @pytree
+    class Own:
+        name = "own"
+
+    assert theory.curve(Own(), cj.Replace(), **SIZE) == {}
+    assert theory.limit(Own(), cj.Replace(), num_samples=10) == {}
+    assert theory.asymptote(Own(), cj.Replace(), **SIZE) == {}
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        cj.Gaussian(2),
+        cj.Gaussian(2, ddof=1),
+        cj.Gaussian(2, sampling_temperature=0.8),
+        cj.Categorical(4, "zipf"),
+        cj.ExponentialFamily("bernoulli", 0.3),
+        cj.ExponentialFamily("gamma", 2.0, 3.0),
+        cj.LinearRegression(2),
+        cj.LinearRegression(2, fresh_design=True),
+        cj.LinearRegression(20),
+        cj.KDE(cj.sources.moons(), 0.3),
+    ],
+    ids=str,
+)
+def test_curves_tend_to_their_limits(task):
+    for workflow in WORKFLOWS.values():
+        curves = theory.curve(task, workflow, num_samples=8, num_generations=600)
+        for name, limit in theory.limit(task, workflow, num_samples=8).items():
+            curve = curves.get(name)
+            if curve is None:
+                continue
+            if np.isinf(limit):
+                assert abs(curve[-1]) > abs(curve[299])
+            else:
+                # What is left of the way falls at least as 1 / t.
+                assert abs(curve[-1] - limit) <= 0.55 * abs(curve[299] - limit) + 1e-9
+
+
+def test_leading_orders_are_what_many_samples_tend_to():
+    for task in (cj.Gaussian(2), cj.Categorical(4), cj.ExponentialFamily("gamma", 2.0, 3.0), cj.LinearRegression(2)):
+        for workflow in (cj.Replace(), cj.Accumulate(), cj.AccumulateSubsample()):
+            sizes = dict(num_samples=10_000, num_generations=20)
+            curves = theory.curve(task, workflow, **sizes)
+            for name, leading in theory.asymptote(task, workflow, **sizes).items():
+                if name in curves:
+                    np.testing.assert_allclose(curves[name], leading, rtol=5e-3)
+
+
+def test_kde_asymptotes_have_the_slope_of_the_curves():
+    task = cj.KDE(cj.sources.moons(), 0.3)
+    for workflow, name in ((cj.Replace(), "mean_sq_error"), (cj.AccumulateSubsample(), "cov_trace_ratio")):
+        sizes = dict(num_samples=6, num_generations=800)
+        curve, leading = (of(task, workflow, **sizes)[name] for of in (theory.curve, theory.asymptote))
+        assert (curve[-1] - curve[399]) / (leading[-1] - leading[399]) == pytest.approx(1, rel=0.01)
+
+
+def test_schedules_have_curves():
+    sizes = np.array([4, 9, 6])
+    curve = theory.curve(cj.Gaussian(2), cj.Replace(), num_samples=sizes, num_generations=3)
+    np.testing.assert_allclose(curve["trace_ratio"], np.cumprod(1 - 1 / sizes))
+    with pytest.raises(ValueError, match="2 sizes for num_generations=3"):
+        theory.curve(cj.Gaussian(2), cj.Replace(), num_samples=[4, 9], num_generations=3)
+
+
+def test_variances_over_seeds(key):
+    """E x^2 as the mean of a metric's squares, so that the gate is that of a mean."""
+    task = cj.Gaussian(2)
+    keys = cj.seed_keys(key, 40_000)
+    for workflow in (cj.Replace(), cj.Accumulate()):
+        sizes = dict(num_samples=12, num_generations=4)
+        curves, spread = theory.curve(task, workflow, **sizes), theory.variance(task, workflow, **sizes)
+        metrics = cj.run_seeds(keys, task, workflow, **sizes).metrics
+        for name, variance in spread.items():
+            assert_mean_is(np.asarray(metrics[name], np.float64) ** 2, variance + curves[name] ** 2)
+    assert set(theory.variance(task, cj.Replace(), **sizes)) == {"trace_ratio", "logdet_ratio"}
+    assert theory.variance(task, cj.Window(), **sizes) == {}
+
+
+def test_informative_ends_earlier_for_fewer_seeds_and_never_for_log_determinants():
+    task, sizes = cj.Gaussian(1), dict(num_samples=10, num_generations=200)
+    ends = [theory.informative(task, cj.Replace(), **sizes, num_seeds=10**k) for k in (2, 3, 5, 7)]
+    assert [end["trace_ratio"] for end in ends] == sorted({end["trace_ratio"] for end in ends})
+    assert ends[2]["trace_ratio"] < 20
+    assert {end["logdet_ratio"] for end in ends} == {199}
+    assert theory.informative(task, cj.Accumulate(), **sizes, num_seeds=100)["trace_ratio"] == 199
+    # No variance, no informative mean.
+    few = theory.informative(cj.LinearRegression(7), cj.Replace(), **sizes, num_seeds=10**6)
+    assert few == {"param_sq_error": -1, "test_mse": -1}
+
+
+def test_a_mean_beyond_its_end_misses_the_curve_and_the_log_determinant_does_not():
+    """Why there is an end: a thousand seeds miss nearly all of a mean that one seed in a million carries."""
+    task, sizes = cj.Gaussian(1), dict(num_samples=10, num_generations=100)
+    metrics = cj.run_seeds(cj.seed_keys(jax.random.key(3), 1000), task, cj.Replace(), **sizes).metrics
+    exact = theory.curve(task, cj.Replace(), **sizes)
+    assert float(np.mean(metrics["trace_ratio"][:, -1])) < 0.2 * exact["trace_ratio"][-1]
+    assert_mean_is(metrics["logdet_ratio"][:, -1], exact["logdet_ratio"][-1])
+
+
+@pytest.mark.parametrize("family", [("exponential", 2.0), ("gamma", 2.0, 3.0), ("poisson", 2.0)])
+def test_relative_variances_of_families_are_exact(family, key):
+    task = cj.ExponentialFamily(*family)
+    error = cj.run_seeds(cj.seed_keys(key, 200_000), task, cj.Replace(), num_samples=20, num_generations=3).metrics
+    error = np.asarray(error["sq_error"], np.float64)
+    exact = theory.curve(task, cj.Replace(), num_samples=20, num_generations=3)["sq_error"]
+    relative = theory.precision._family_bound(task, 20, 3)
+    assert_mean_is(error**2, (1 + relative) * exact**2)
+
+
+def test_relative_variances_of_gaussian_errors_are_exact(key):
+    task, sizes = cj.Gaussian(2), dict(num_samples=12, num_generations=5)
+    error = cj.run_seeds(cj.seed_keys(key, 100_000), task, cj.Replace(), **sizes).metrics["mean_sq_error"]
+    curves = theory.curve(task, cj.Replace(), **sizes)
+    relative = theory.precision._gaussian_bounds(task, 12, 5, curves)["mean_sq_error"]
+    assert_mean_is(np.asarray(error, np.float64) ** 2, (1 + relative) * curves["mean_sq_error"] ** 2)

@@ -34,7 +34,7 @@ _STYLE = {
 }
 _DECADES_FOR_LOG = 1.5
 _MOST_SKEWNESS = 2.0  # of a mean that is drawn as a line with a band
-_TIMES_SEEN = 4  # how much larger a relative variance is than that of the seeds, if they miss most of it
+_TIMES_SEEN = 8  # how much larger a relative variance is than that of the seeds, if they miss most of it
 _COLUMN_WIDTH = 3.4  # inches, of a two-column page
 
 

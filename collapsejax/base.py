@@ -85,10 +85,10 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name}={value}: must lie between 1e-30 and 1e30, or float32 loses it; change the units")
 
 
-def check_share(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` lies in [0, 1]."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}={value}: must lie between 0 and 1")
+def check_share(name: str, value: Any, *, zero: bool = True) -> None:
+    """Raise ValueError unless `value` lies in [0, 1], or in (0, 1] without `zero`."""
+    if not 0 <= value <= 1 or (value == 0 and not zero):
+        raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -132,14 +132,15 @@ class KDE:
         kernel, (dim,) = KERNELS[self.kernel], params.bandwidth.shape
         proper = _proper(params.bandwidth)
         log_mass = kernel.log_mass(dim) + jnp.sum(jnp.log(jnp.where(proper, params.bandwidth, 1.0)))
-        weights = params.rows.weights[:, None]
-        rows = jnp.where(weights > 0, params.rows.values, 0.0)  # without what an emptied buffer held before
-        mean = jnp.sum(weights * rows, axis=0) / jnp.sum(weights)
-        spread = jnp.sum(weights * (rows - mean[None, :]) ** 2) / jnp.sum(weights)
+        weights = params.rows.weights
+        total = jnp.sum(weights)
+        rows = jnp.where(weights[:, None] > 0, params.rows.values, 0.0)  # without what an emptied buffer held before
+        mean = jnp.matmul(weights, rows, precision="highest") / total
+        spread = jnp.sum(jnp.matmul(weights, (rows - mean[None, :]) ** 2, precision="highest")) / total
         trace = spread + kernel.variance(dim) * jnp.sum(params.bandwidth**2)
         error = jnp.sum((mean - truth.mean) ** 2)
         return {
-            "test_nll": jnp.log(jnp.sum(weights)) + log_mass - jnp.mean(params.log_sums),
+            "test_nll": jnp.log(total) + log_mass - jnp.mean(params.log_sums),
             "cov_trace_ratio": jnp.where(jnp.isnan(trace), jnp.inf, trace) / truth.trace,
             "mean_sq_error": jnp.where(jnp.isnan(error), jnp.inf, error),
         }

@@ -145,13 +145,11 @@ class Selected:
     needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ValueError(f"keep={self.keep}: the share of the candidates that is kept lies in (0, 1]")
+        check_share("keep", self.keep, zero=False)
 
     def check(self, num_samples: int) -> None:
         check_share("error", self.error)
-        if hasattr(self.inner, "check"):
-            self.inner.check(num_samples)
+        getattr(self.inner, "check", lambda num_samples: None)(num_samples)
 
     def num_candidates(self, num_samples: int) -> int:
         return math.ceil(num_samples / self.keep)
@@ -159,7 +157,7 @@ class Selected:
     def screen(self, key: Array, candidates: Rows, score: Callable, n: int) -> Rows:
         k_wrong, k_other = jax.random.split(key)
         scores = score(candidates.values)
-        others = scores[jax.random.randint(k_other, scores.shape, 0, scores.shape[0])]
+        others = jax.random.choice(k_other, scores, scores.shape)
         scores = jnp.where(jax.random.bernoulli(k_wrong, self.error, scores.shape), others, scores)
         return candidates.take(jax.lax.top_k(scores, n)[1])
 

@@ -10,7 +10,7 @@ import pytest
 import collapsejax as cj
 from collapsejax import base, loop
 from collapsejax.datasets import Rows
-from collapsejax.workflows import WORKFLOWS
+from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
 TABLE = cj.sources.Table(
     train=jax.random.normal(jax.random.key(1), (30, 3)),
@@ -31,27 +31,47 @@ TASKS = {
     "gaussian, real data, fewer rows than dimensions": cj.Gaussian(source=cj.sources.gaussian(8), ddof=1),
     "kde": cj.KDE(cj.sources.moons(), 0.3, num_test=7),
     "kde, tophat, scaled rule, table": cj.KDE(TABLE, "silverman-scaled", kernel="tophat", num_test=50),
+    "kde, schedule of bandwidths, tempered": cj.KDE(
+        cj.sources.circles(), 0.3, num_test=7, bandwidth_exponent=0.5, sampling_temperature=0.8
+    ),
+    "regression": cj.LinearRegression(2),
+    "regression, fewer rows than dimensions, refitted": cj.LinearRegression(
+        8, fresh_design=True, refit_noise=True, ridge=0.1, sampling_temperature=0.8
+    ),
+    "categorical": cj.Categorical(5, "zipf"),
+    "bernoulli": cj.ExponentialFamily("bernoulli", 0.3),
+    "poisson": cj.ExponentialFamily("poisson", 2.0),
+    "exponential": cj.ExponentialFamily("exponential", 2.0),
+    "gamma": cj.ExponentialFamily("gamma", 2.0, 3.0),
 }
+EVERYWHERE = ("gaussian", "kde", "categorical")  # by default under all workflows; others under the published ones
+ONLY_SLOW = (
+    "kde, schedule of bandwidths, tempered",
+    "regression, fewer rows than dimensions, refitted",
+    "poisson",
+    "exponential",
+)
 SIZE = dict(  # the sizes of other tests too, so that they share compiled programs
     num_samples=6, num_generations=5
 )
 
 
-@pytest.fixture(params=list(TASKS))
-def task(request):
-    return TASKS[request.param]
+def _is_default(name, workflow):
+    return name in EVERYWHERE or (workflow in PUBLISHED and name not in ONLY_SLOW)
 
 
-@pytest.fixture(params=list(WORKFLOWS))
-def workflow(request):
-    return WORKFLOWS[request.param]
+CELLS = [
+    pytest.param(name, workflow, marks=() if _is_default(name, workflow) else pytest.mark.slow)
+    for name in TASKS
+    for workflow in WORKFLOWS
+]
 
 
 def by_hand(key, task, workflow, num_samples, num_generations):
     """The generation loop as a plain Python loop over the protocols' methods."""
     k_init, k_real, k_scan = jax.random.split(key, 3)
     truth, params = task.init(k_init, num_samples)
-    exact = not workflow.needs_rows
+    exact = not workflow.needs_rows or (hasattr(workflow, "only_draws") and hasattr(task, "drawable"))
 
     def real(key, n):
         if exact and getattr(task, "sample_real_summary", None):
@@ -59,9 +79,14 @@ def by_hand(key, task, workflow, num_samples, num_generations):
         rows = Rows.of(task.sample_real(key, truth, n))
         return task.summarize(truth, rows) if exact else rows
 
-    def synthetic(key):
+    def synthetic(key, task):
         if exact and hasattr(task, "sample_summary"):
             return task.sample_summary(key, truth, params, num_samples)
+        if hasattr(workflow, "screen"):
+            k_sample, k_screen = jax.random.split(key)
+            candidates = task.sample(k_sample, truth, params, workflow.num_candidates(num_samples))
+            score = lambda values: task.log_density(truth, values)
+            return workflow.screen(k_screen, Rows.of(candidates), score, num_samples)
         rows = Rows.of(task.sample(key, truth, params, num_samples))
         return task.summarize(truth, rows) if exact else rows
 
@@ -71,15 +96,22 @@ def by_hand(key, task, workflow, num_samples, num_generations):
     curves = []
     for g in range(num_generations):
         k_select, k_fit, k_sample, k_update = jax.random.split(jax.random.fold_in(k_scan, g), 4)
+        now = task.at(jnp.int32(g)) if hasattr(task, "at") else task
         train = workflow.select(k_select, state)
-        params = task.fit(k_fit, truth, train if exact else task.summarize(truth, train), None)
-        curves.append(task.evaluate(truth, params))
-        state = workflow.update(k_update, state, synthetic(k_sample), real)
+        params = now.fit(k_fit, truth, train if exact else now.summarize(truth, train), None)
+        curves.append(now.evaluate(truth, params))
+        latest = synthetic(k_sample, now)
+        state = workflow.update(k_update, state, latest, lambda key, m=None: real(key, num_samples if m is None else m))
     return {name: np.array([curve[name] for curve in curves]) for name in curves[0]}
 
 
-def test_task_under_workflow(key, task, workflow):
-    keys = cj.seed_keys(key, 3)
+@pytest.mark.parametrize(("name", "workflow"), CELLS)
+def test_task_under_workflow(key, name, workflow):
+    keys, task, workflow = cj.seed_keys(key, 3), TASKS[name], WORKFLOWS[workflow]
+    if hasattr(workflow, "screen") and getattr(task, "log_density", None) is None:
+        with pytest.raises(ValueError, match="needs the true log-density"):
+            cj.run_seeds(keys, task, workflow, **SIZE)
+        return
     result = cj.run_seeds(keys, task, workflow, **SIZE)
     compiled = loop._simulate._cache_size()
     turned = cj.run_seeds(keys[::-1], task, workflow, **SIZE)
@@ -93,9 +125,21 @@ def test_task_under_workflow(key, task, workflow):
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
-        ("gaussian", "accumulate"),
         ("gaussian, real data, fewer rows than dimensions", "accumulate-subsample"),
-        pytest.param("kde", "accumulate", marks=pytest.mark.slow),
+        ("kde, schedule of bandwidths, tempered", "selected"),
+        ("categorical", "accumulate-subsample"),
+        *[
+            pytest.param(name, workflow, marks=pytest.mark.slow)
+            for name, workflow in [
+                ("kde", "accumulate"),
+                ("gaussian", "accumulate"),
+                ("gaussian", "weighted"),
+                ("regression", "fresh-data"),
+                ("regression, fewer rows than dimensions, refitted", "accumulate"),
+                ("gamma", "window"),
+                ("bernoulli", "augment"),
+            ]
+        ],
     ],
 )
 def test_scan_is_a_python_loop(key, name, workflow):
@@ -112,6 +156,7 @@ def test_scan_is_a_python_loop(key, name, workflow):
     [
         ("gaussian", "accumulate"),
         ("kde", "accumulate-subsample"),
+        ("categorical", "accumulate-subsample"),
         *[
             pytest.param(name, workflow, marks=pytest.mark.slow)
             for name, workflow in [
@@ -119,6 +164,9 @@ def test_scan_is_a_python_loop(key, name, workflow):
                 ("gaussian", "accumulate-subsample"),
                 ("kde", "accumulate"),
                 ("kde", "replace"),
+                ("regression", "window"),
+                ("kde, schedule of bandwidths, tempered", "fresh-data"),
+                ("gaussian", "selected"),
             ]
         ],
     ],
@@ -135,6 +183,9 @@ def test_shorter_run_is_a_prefix_bit_for_bit(key, name, workflow):
         np.testing.assert_allclose(values[0], shorter.metrics[metric][2], rtol=2e-5, atol=1e-5)
 
 
+DATASETS = ("Rows", "Moments", "KernelSums", "Gram", "Counts", "Totals")
+
+
 def public_methods(protocol):
     return {name: value for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"}
 
@@ -145,7 +196,7 @@ def public_methods(protocol):
         ({type(task) for task in TASKS.values()}, base.Task),
         ({type(workflow) for workflow in WORKFLOWS.values()}, base.Workflow),
         ({*cj.sources.SHAPES.values(), cj.sources.Table}, base.Source),
-        ({cj.datasets.Rows, cj.datasets.Moments, cj.datasets.KernelSums}, base.Dataset),
+        ({getattr(cj.datasets, name) for name in DATASETS}, base.Dataset),
     ],
 )
 def test_signatures_match_the_protocols(classes, protocol):

@@ -2,9 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import GATE
+from checks import GATE, assert_mean_is, z_scores
 
-from collapsejax.datasets import KernelSums, Moments, Rows
+from collapsejax.datasets import Counts, Gram, KernelSums, Moments, Rows, Totals
 
 
 def rows_of(key, n, offset=0.0):
@@ -20,22 +20,39 @@ def sums_of(key, n, offset=0.0):
     return KernelSums(rows, jnp.log(jnp.sum(rows.values[:, :1] ** 2, axis=0)))
 
 
+def gram_of(key, n, offset=0.0):
+    k_x, k_y = jax.random.split(key)
+    return Gram.of(Rows.of((offset + jax.random.normal(k_x, (n, 3)), jax.random.normal(k_y, (n,)))))
+
+
+def counts_of(key, n, offset=0.0):
+    del offset
+    return Counts.of(Rows.of(jax.random.randint(key, (n,), 0, 6)), 7)
+
+
+def totals_of(key, n, offset=0.0):
+    return Totals.of(Rows.of(offset + jax.random.normal(key, (n,))))
+
+
 def content(dataset):
     """What a dataset says, whatever its room: filled rows with weights, or moments, or sums."""
+    if isinstance(dataset, Counts | Totals):
+        return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(dataset)])
     if isinstance(dataset, Rows):
         filled = np.asarray(dataset.weights) > 0
         return np.column_stack([np.asarray(dataset.values)[filled], np.asarray(dataset.weights)[filled]])
     if isinstance(dataset, KernelSums):
         return np.concatenate([content(dataset.rows).ravel(), np.asarray(dataset.log_sums)])
     dense = np.asarray(dataset.factor.dense(), np.float64)
-    return np.concatenate([[dataset.weight], dataset.mean, (dense @ dense.T).ravel()])
+    mean = dataset.mean if isinstance(dataset, Moments) else []
+    return np.concatenate([[dataset.weight], mean, (dense @ dense.T).ravel()])
 
 
 def same(a, b):
     np.testing.assert_allclose(content(a), content(b), rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("make", [rows_of, moments_of, sums_of])
+@pytest.mark.parametrize("make", [rows_of, moments_of, sums_of, gram_of, counts_of, totals_of])
 class TestAlgebra:
     def test_empty_is_neutral(self, make, key):
         data = make(key, 5)
@@ -77,6 +94,48 @@ def test_moments_far_from_the_origin(key):
     merged = Moments.of(rows).append(Moments.of(rows))
     exact = np.asarray(rows.values, np.float64).var()
     assert float(jnp.exp(2 * merged.factor.log_scale[0])) / 800 == pytest.approx(exact, rel=1e-3)
+
+
+def test_gram_is_that_of_the_weighted_rows(key):
+    """Of batches of 2, 1 and 30 rows of 4 columns: the rank grows from below the dimension to all of it."""
+    x, y = jax.random.normal(key, (33, 3)), jax.random.normal(jax.random.key(1), (33,))
+    weights = np.where(np.arange(33) == 1, 0.0, np.linspace(0.5, 2, 33)).astype(np.float32)
+    parts = [
+        Rows((x[part], y[part]), jnp.asarray(weights[part]), jnp.int32(len(weights[part])))
+        for part in (slice(0, 2), slice(2, 3), slice(3, None))
+    ]
+    merged = Gram.of(parts[0]).append(Gram.of(parts[1])).append(Gram.of(parts[2]))
+    both = np.column_stack([x, y]).astype(np.float64)
+    for gram, upto in ((Gram.of(parts[0]), 2), (merged, 33)):
+        w = weights[:upto].astype(np.float64)
+        exact = np.concatenate([[w.sum()], (both[:upto].T @ (w[:, None] * both[:upto])).ravel()])
+        np.testing.assert_allclose(content(gram), exact, rtol=1e-5, atol=1e-5)
+
+
+def test_counts_and_totals_go_by_weight():
+    values, weights = jnp.array([3, 1, 3, 0]), jnp.array([2.0, 0.5, 1.0, 0.0])
+    np.testing.assert_array_equal(Counts.of(Rows(values, weights, jnp.int32(4)), 5).counts, [0, 0.5, 0, 3, 0])
+    totals = Totals.of(Rows(values.astype(float), weights, jnp.int32(4)))
+    assert float(totals.weight) == 3.5
+    assert float(totals.total) == 9.5
+
+
+def test_counts_draw_without_replacement(key):
+    """Mean k c / N and variance k c (N - c) (N - k) / (N^2 (N - 1)); with replacement the last factors were missing."""
+    counts, k = np.array([0.0, 1.0, 5.0, 14.0]), 15
+    total = counts.sum()
+    drawn = jax.vmap(lambda key: Counts(jnp.asarray(counts, dtype=float)).draw(key, k).counts)
+    sample = np.asarray(drawn(jax.random.split(key, 20_000)), np.float64)
+    np.testing.assert_array_equal(sample.sum(axis=1), k)
+    assert (sample <= counts).all()
+    mean = k * counts / total
+    variance = mean * (total - counts) / total
+    squares = ((sample - mean) ** 2)[:, 1:]
+    assert_mean_is(sample[:, 1:], mean[1:])
+    assert_mean_is(squares, (variance * (total - k) / (total - 1))[1:])
+    assert np.abs(z_scores(squares, variance[1:])).min() > GATE
+    everything = Counts(jnp.asarray(counts, dtype=float))
+    np.testing.assert_array_equal(everything.draw(key, everything.capacity).counts, counts)
 
 
 def test_append_refuses_more_rows_than_there_is_room(key):

@@ -2,10 +2,10 @@ import jax
 import numpy as np
 import pytest
 from checks import GATE, assert_mean_is, assert_same_law, z_scores
-from exact import TRACE_RATIO
 
 import collapsejax as cj
-from collapsejax.workflows import WORKFLOWS
+from collapsejax.theory import closed_forms
+from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
 
 def simulate(seed, workflow, num_seeds, dim, num_samples, num_generations, rows=False, **fields):
@@ -16,6 +16,11 @@ def simulate(seed, workflow, num_seeds, dim, num_samples, num_generations, rows=
     return {name: np.asarray(values, np.float64) for name, values in metrics.items()}
 
 
+SPREAD = {
+    "replace": closed_forms.replace_spread,
+    "accumulate": closed_forms.accumulate_spread,
+    "accumulate-subsample": closed_forms.subsample_spread,
+}
 # dim, num_samples, num_generations; the second has n <= d
 SIZES = [(3, 8, 10), (6, 4, 5), pytest.param((1, 5, 6), marks=pytest.mark.slow)]
 
@@ -25,12 +30,12 @@ def _num_seeds(size):
     return 20_000 if size[0] > 1 else 200_000
 
 
-@pytest.mark.parametrize("workflow", list(WORKFLOWS))
+@pytest.mark.parametrize("workflow", PUBLISHED)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_mean_trace_and_mean_error_are_exact(workflow, size):
     """And E tr(fitted covariance) + E |mean error|^2 = tr(true covariance), for every workflow with ddof=0."""
     metrics = simulate(1, workflow, _num_seeds(size), *size, sigma2=4.0)
-    exact = TRACE_RATIO[workflow](*size[1:])
+    exact = SPREAD[workflow](*size[1:])
     assert_mean_is(metrics["trace_ratio"], exact)
     assert_mean_is(metrics["mean_sq_error"], 4 * size[0] * (1 - exact))
     assert_mean_is(4 * size[0] * metrics["trace_ratio"] + metrics["mean_sq_error"], 4 * size[0])
@@ -63,7 +68,7 @@ def test_exact_law_is_the_law_of_rows(workflow, size):
 
 def test_workflows_share_generation_zero():
     """To rounding: their buffers differ in length."""
-    curves = [simulate(6, workflow, 5, 2, 6, 3, rows=True) for workflow in WORKFLOWS]
+    curves = [simulate(6, workflow, 5, 2, 6, 3, rows=True) for workflow in PUBLISHED]
     for other in curves[1:]:
         for name, values in other.items():
             np.testing.assert_allclose(values[:, 0], curves[0][name][:, 0], rtol=2e-6)
@@ -93,7 +98,7 @@ def test_log_determinant_under_replace_is_exact():
 def test_two_thousand_generations(dim, num_samples):
     """Variances go down to 1e-190: no NaN, and the log-determinant goes on falling at its exact rate."""
     psi = jax.scipy.special.digamma
-    for workflow in WORKFLOWS:
+    for workflow in PUBLISHED:
         metrics = simulate(9, workflow, 80 if dim == 1 else 8, dim, num_samples, 2000)
         assert not any(np.isnan(values).any() for values in metrics.values())
         assert ((metrics["trace_ratio"] >= 0) & np.isfinite(metrics["trace_ratio"])).all()

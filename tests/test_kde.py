@@ -2,11 +2,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import GATE, PLANTED
+from checks import GATE, PLANTED, assert_mean_is
 from sklearn.neighbors import KernelDensity
 
 import collapsejax as cj
-from collapsejax.workflows import WORKFLOWS
+from collapsejax import loop
+from collapsejax.theory import curve
+from collapsejax.workflows import PUBLISHED, WORKFLOWS
+
+slow = pytest.mark.slow
+MOONS, SPHERE = cj.sources.moons(), cj.sources.gaussian(2)
 
 
 def published_loop(rng, source_rows, test_rows, workflow, bandwidth, num_samples, num_generations):
@@ -29,7 +34,7 @@ def published_loop(rng, source_rows, test_rows, workflow, bandwidth, num_samples
 
 
 @pytest.mark.parametrize("bandwidth", [0.3, pytest.param("scott", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("workflow", list(WORKFLOWS))
+@pytest.mark.parametrize("workflow", PUBLISHED)
 def test_published_protocol(workflow, bandwidth):
     num_samples, num_generations, num_seeds, num_test = 20, 6, 150, 40
     source = cj.sources.moons()
@@ -139,3 +144,78 @@ def test_held_out_rows_are_never_more_than_there_are(key):
     )
     truth, _ = cj.KDE(table, 0.5).init(key, 5)
     np.testing.assert_array_equal(np.sort(np.asarray(truth.test)[:, 0]), [0.0, 1.0, 2.0])
+
+
+EXACT = [
+    (cj.KDE(SPHERE, 0.7, num_test=1, bandwidth_exponent=0.75), cj.Replace()),
+    (cj.KDE(MOONS, "silverman-scaled", kernel="tophat", num_test=1, sampling_temperature=0.8), cj.Accumulate()),
+    *[
+        pytest.param(task, workflow, marks=slow)
+        for task, workflow in [
+            (cj.KDE(SPHERE, 0.7, num_test=1), cj.Replace()),
+            (cj.KDE(SPHERE, 0.7, num_test=1, bandwidth_exponent=0.75), cj.Accumulate()),
+            (cj.KDE(SPHERE, 0.7, num_test=1, bandwidth_exponent=0.75), cj.AccumulateSubsample()),
+            (cj.KDE(MOONS, 0.5, kernel="tophat", num_test=1, sampling_temperature=1.5), cj.Replace()),
+            (cj.KDE(MOONS, "scott", num_test=1), cj.Accumulate()),
+            (cj.KDE(MOONS, "scott-scaled", num_test=1), cj.Replace()),
+            (cj.KDE(MOONS, "scott-scaled", num_test=1), cj.AccumulateSubsample()),
+            (cj.KDE(cj.sources.swiss_roll(), "silverman-scaled", num_test=1), cj.Window(3)),
+            (cj.KDE(MOONS, "scott-scaled", num_test=1), cj.Weighted(0.3)),
+        ]
+    ],
+]
+
+
+@pytest.mark.parametrize(("task", "workflow"), EXACT)
+def test_mean_covariance_and_mean_error_are_exact(task, workflow):
+    size = dict(num_samples=6, num_generations=8)
+    exact = curve(task, workflow, **size)
+    assert set(exact) == {"cov_trace_ratio", "mean_sq_error"}
+    metrics = cj.run_seeds(cj.seed_keys(jax.random.key(3), 20_000), task, workflow, **size).metrics
+    for name, values in exact.items():
+        assert_mean_is(metrics[name], values)
+
+
+@slow
+def test_a_schedule_of_exponent_0_is_none():
+    """To rounding: the kernel sums are made anew."""
+    size = dict(num_samples=6, num_generations=5)
+    keys = cj.seed_keys(jax.random.key(4), 5)
+    carried, anew = (
+        cj.run_seeds(keys, cj.KDE(MOONS, 0.3, num_test=7, bandwidth_exponent=exponent), cj.Accumulate(), **size).metrics
+        for exponent in (None, 0.0)
+    )
+    for name, values in carried.items():
+        np.testing.assert_allclose(anew[name], values, rtol=1e-4)
+
+
+def test_metrics_are_those_of_the_estimate(key):
+    """Trace of the covariance of weighted rows plus the kernel's, and error of their mean, in float64."""
+    task = cj.KDE(MOONS, 0.7, kernel="tophat", num_test=3)
+    truth, _ = task.init(key, 5)
+    values, weights = task.sample_real(jax.random.key(1), truth, 5), np.array([1.0, 0.5, 0.0, 2.0, 1.0], np.float32)
+    rows = cj.datasets.Rows(values, jnp.asarray(weights), jnp.int32(5))
+    got = task.evaluate(truth, task.fit(key, truth, task.summarize(truth, rows), None))
+    mean, covariance = (np.asarray(moment, np.float64) for moment in MOONS.moments(()))
+    x, w = np.asarray(values, np.float64), weights / weights.sum()
+    trace = np.sum(w[:, None] * (x - w @ x) ** 2) + 2 * 0.49 / 4
+    assert float(got["cov_trace_ratio"]) == pytest.approx(trace / np.trace(covariance), rel=1e-5)
+    assert float(got["mean_sq_error"]) == pytest.approx(np.sum((w @ x - mean) ** 2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(bandwidth="scott", bandwidth_exponent=0.5), "bandwidth_exponent=0.5: is for a number as bandwidth"),
+        (dict(bandwidth_exponent=-0.1), "bandwidth_exponent=-0.1: must be a finite number of at least 0"),
+        (dict(bandwidth_exponent=float("nan")), "bandwidth_exponent=nan: must be a finite number"),
+        (dict(sampling_temperature=0.0), "sampling_temperature=0.0: must be a finite number above 0"),
+        (dict(sampling_temperature=-2.0), "sampling_temperature=-2.0: must be a finite number above 0"),
+    ],
+)
+def test_mistakes_are_refused_before_compiling(key, settings, message):
+    task = cj.KDE(**dict(source=MOONS, bandwidth=0.1) | settings)
+    compiled = loop._simulate._cache_size()
+    with pytest.raises(ValueError, match=message):
+        cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
+    assert loop._simulate._cache_size() == compiled

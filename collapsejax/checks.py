@@ -38,7 +38,8 @@ def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations:
     check_count("num_generations", num_generations)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
-    sizes = [num_samples] if np.ndim(num_samples) == 0 else list(num_samples)
+    sizes = num_samples if np.ndim(num_samples) else [num_samples]
+    sizes = [size.item() if hasattr(size, "item") else size for size in sizes]
     for size in sizes:
         check_count("num_samples", size)
         if size >= 2**31:

@@ -37,7 +37,7 @@ def until_collapse(
     Args:
         keys: (S,) typed keys, as from `seed_keys`.
         task: the categorical distribution.
-        workflow: the data it is fitted to. Default: Replace(), of which `theory.fixation_time` gives the exact mean.
+        workflow: the data it is fitted to. Default: Replace(), whose exact mean is `theory.outcomes.fixation_time`.
         num_samples: rows of the first real batch and of every synthetic batch (n).
         limit: models fitted at most; some workflows never lose an outcome.
 

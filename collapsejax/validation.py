@@ -85,8 +85,14 @@ class Comparison(NamedTuple):
         return (self.mean - self.exact) / abs(self.exact)
 
     @property
+    def is_rounding(self) -> bool:
+        """Whether all seeds have the exact value, but for float32's rounding."""
+        return self.se <= 1e-6 * abs(self.exact) and abs(self.relative) <= 1e-5
+
+    @property
     def z(self) -> float:
-        return (self.mean - self.exact) / self.se
+        """(mean - exact) / s.e.; infinite where there is no s.e., or no mean."""
+        return (self.mean - self.exact) / self.se if self.se > 0 and np.isfinite(self.mean) else np.inf
 
 
 class Report(NamedTuple):
@@ -251,9 +257,14 @@ def _compare(case: Case, key: Array, num_seeds: int, device: jax.Device) -> list
                 table = dict(zip(STATISTICS, statistics(states[name]), strict=True))
                 where = (case.task.name, case.label, cell.num_samples, name)
                 for g in (iteration - 1 for iteration in case.iterations):
-                    if g <= last[name] and table["se"][g] > 1e-6 * abs(curve[g]):
-                        values = (table["mean"][g], table["se"][g], curve[g])
-                        comparisons.append(Comparison(*where, g + 1, *map(float, values)))
+                    if g > last[name]:
+                        continue
+                    # A value that is not finite is in no mean; it is as wrong as can be.
+                    lost = table["num_nan"][g] + table["num_infinite"][g]
+                    mean = np.nan if lost else table["mean"][g]
+                    comparison = Comparison(*where, g + 1, *map(float, (mean, table["se"][g], curve[g])))
+                    if not comparison.is_rounding:
+                        comparisons.append(comparison)
     return comparisons
 
 

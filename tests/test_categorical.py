@@ -79,6 +79,7 @@ LAWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "workflow"), LAWS)
 def test_exact_law_is_the_law_of_rows(task, workflow):
     size = dict(num_samples=6, num_generations=6)
@@ -104,6 +105,7 @@ def test_temperature_is_a_power_of_the_probabilities(temperature):
     assert np.abs(z_scores(found[:, 1], untempered)) > GATE
 
 
+@pytest.mark.slow
 def test_what_is_extinct_stays_extinct(key):
     """Under replace; a pool that accumulates loses nothing, so it is what real data lacked that is missing."""
     keys, task, size = cj.seed_keys(key, 50), cj.Categorical(50, "zipf"), dict(num_samples=20, num_generations=40)

@@ -16,6 +16,7 @@ from collapsejax.counts import (
     multinomial,
     multivariate_hypergeometric,
 )
+from collapsejax.rng import Stream
 
 REPETITIONS = 80_000
 
@@ -175,7 +176,7 @@ def assert_covariance_is(sample, mean, covariance):
     assert_mean_is(away[:, :, None] * away[:, None, :], covariance)
 
 
-@pytest.mark.parametrize("n", [5, 1000])
+@pytest.mark.parametrize("n", [5, pytest.param(1000, marks=pytest.mark.slow)])
 def test_multinomial_has_its_moments(key, n):
     weights = np.array([2, 3, 5], np.float32)
     sample = np.asarray(seeds_multinomial(jax.random.split(key, SEEDS), jnp.float32(n), weights), np.float64)
@@ -184,7 +185,7 @@ def test_multinomial_has_its_moments(key, n):
     assert_covariance_is(sample, n * p, n * (np.diag(p) - np.outer(p, p)))
 
 
-@pytest.mark.parametrize("n", [6, 70])
+@pytest.mark.parametrize("n", [6, pytest.param(70, marks=pytest.mark.slow)])
 def test_multivariate_hypergeometric_has_its_moments(key, n):
     counts = np.array([20, 30, 50], np.float32)
     sample = np.asarray(seeds_hypergeometric(jax.random.split(key, SEEDS), counts, jnp.float32(n)), np.float64)

@@ -49,6 +49,7 @@ def test_schedule_of_sizes_is_exact():
     assert_mean_is(simulate(2, TASKS["poisson"], cj.Accumulate(), **size), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(TASKS))
 @pytest.mark.parametrize("workflow", [cj.Replace(), pytest.param(cj.Window(2), marks=slow)], ids=lambda w: w.name)
 def test_exact_law_is_the_law_of_rows(name, workflow):

@@ -11,10 +11,12 @@ from collapsejax.theory.outcomes import fixation_time
 slow = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    ("task", "num_samples"), [(cj.Categorical(2, (0.3, 0.7)), 20), (cj.Categorical(10), 12)], ids=["two", "ten"]
-)
-def test_mean_time_is_exact(key, task, num_samples):
+CASES = {"two": (cj.Categorical(2, (0.3, 0.7)), 20), "ten": (cj.Categorical(10), 12)}
+
+
+@pytest.mark.parametrize("case", ["two", pytest.param("ten", marks=slow)])
+def test_mean_time_is_exact(key, case):
+    task, num_samples = CASES[case]
     times = until_collapse(cj.seed_keys(key, 8000), task, num_samples=num_samples, limit=5000)
     assert not times.censored.any()
     probs = np.asarray(task.init(key, 2)[0].probs, np.float64)
@@ -34,6 +36,7 @@ def test_times_are_those_of_the_loop(key):
     np.testing.assert_array_equal(times.censored, ~collapsed.any(axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_outcomes", [3, pytest.param(40, marks=slow)])
 def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     """Not on which are there, nor on how many are in memory at a time."""
@@ -45,6 +48,7 @@ def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     np.testing.assert_array_equal(until_collapse(keys, task, num_samples=8, limit=1000).iterations, whole.iterations)
 
 
+@pytest.mark.slow
 def test_a_limit_censors(key):
     keys, task = cj.seed_keys(key, 300), cj.Categorical(3)
     pooled = until_collapse(keys, task, cj.Accumulate(), num_samples=20, limit=7)

@@ -30,7 +30,7 @@ LEVELS = [
 # Of what the files of a folder may import from one another; those of other folders import nothing there.
 INNER_LEVELS = {
     "theory": [
-        {"engine", "closed_forms", "mixing", "wishart", "fresh", "families", "regression", "outcomes", "kernels"},
+        {"engine", "closed_forms", "mixing", "wishart", "fresh", "families", "regression", "outcomes", "bandwidths"},
         {"curves"},
         {"limits", "precision"},
     ]

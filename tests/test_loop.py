@@ -277,3 +277,31 @@ def test_keys_of_another_kind_are_refused(keys):
 def test_mistakes_in_construction(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("task", "workflow", "message"),
+    [
+        (cj.Gaussian(2, sigma2="1"), cj.Replace(), "sigma2='1': must be a number"),
+        (cj.Gaussian(2, sampling_temperature=None), cj.Replace(), "sampling_temperature=None: must be a number"),
+        (cj.Gaussian(2), cj.Weighted("0.5"), "real_weight='0.5': must be a number"),
+        (cj.Gaussian(2), cj.Weighted(np.array([0.2, 0.8])), "must be a number"),
+        (cj.Gaussian(2), cj.Selected(cj.Selected()), "without a verifier of its own"),
+        (cj.LinearRegression(2, ridge="1"), cj.Replace(), "ridge='1': must be a number"),
+        (cj.ExponentialFamily("poisson", 1e9), cj.Replace(), "must be below 2\\*\\*30"),
+    ],
+    ids=str,
+)
+def test_values_of_another_kind_are_named(key, task, workflow, message):
+    with pytest.raises(ValueError, match=message):
+        cj.run_seeds(cj.seed_keys(key, 2), task, workflow, **SIZE)
+
+
+def test_a_schedule_may_be_an_array_of_any_kind(key):
+    keys, sizes = cj.seed_keys(key, 2), [6, 7, 8]
+    curves = [
+        cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), num_samples=kind(sizes), num_generations=3).metrics["kl"]
+        for kind in (list, tuple, np.array, jnp.array)
+    ]
+    for other in curves[1:]:
+        np.testing.assert_array_equal(other, curves[0])

@@ -15,6 +15,7 @@ def code_cells(path):
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 @each_notebook
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_runs(path, tmp_path, monkeypatch):

@@ -112,6 +112,7 @@ EXACT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "workflow", "size"), EXACT)
 def test_means_are_exact(task, workflow, size):
     exact = curve(task, workflow, **size)
@@ -139,6 +140,7 @@ LAWS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "workflow", "num_samples"), LAWS)
 def test_exact_law_is_the_law_of_rows(task, workflow, num_samples):
     """Of the roots of squared errors, whose tails are lighter."""

@@ -25,7 +25,10 @@ def test_dataset_is_labelled(dataset):
     assert int(dataset.num_samples) == 6
     assert list(dataset.data_vars) == [name for name in METRICS if name in dataset]
     assert all({"long_name", "units"} <= set(variable.attrs) for variable in dataset.data_vars.values())
-    assert dataset.attrs["task"] == '{"name": "gaussian", "dim": 2, "sigma2": 1.0, "ddof": 0, "source": null}'
+    assert (
+        dataset.attrs["task"]
+        == '{"name": "gaussian", "dim": 2, "sigma2": 1.0, "ddof": 0, "source": null, "sampling_temperature": 1.0}'
+    )
     assert {"version_jax", "version_collapsejax", "platform", "device", "git_commit", "created"} <= set(dataset.attrs)
 
 

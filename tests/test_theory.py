@@ -58,6 +58,39 @@ def test_readme_says_of_every_metric_whether_its_curve_is_known(name, workflow):
         assert np.isfinite(curve).all()
 
 
+def test_workflows_that_are_others_by_their_settings_are_known_as_these():
+    task = cj.Gaussian(2)
+    for other in (cj.FreshData(0), cj.Weighted(0.0), cj.Window(1)):
+        assert set(theory.curve(task, other, **SIZE)) == set(theory.curve(task, cj.Replace(), **SIZE))
+        assert theory.limit(task, other, num_samples=10) == theory.limit(task, cj.Replace(), num_samples=10)
+        long = dict(num_samples=5, num_generations=100, num_seeds=10**4)
+        assert theory.informative(task, other, **long) == theory.informative(task, cj.Replace(), **long)
+    assert "trace_ratio" in theory.variance(task, cj.Window(6), **SIZE)  # of as many batches as there are: accumulate
+
+
+def test_finite_populations(key):
+    """Real rows drawn without replacement from a table; more than it has are refused, by both sides."""
+    rows = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    table = cj.sources.Table(
+        train=rows[:24], test=rows[24:], mean=rows[:24].mean(axis=0), covariance=np.cov(rows[:24].T, ddof=0),
+        path="made up", sha256="", columns=("a", "b"), dependent=(), standardize=False, test_fraction=0.2, split_seed=0,
+    )  # fmt: skip
+    task = cj.Gaussian(source=table)
+    exact = theory.curve(task, cj.FreshData(5), num_samples=20, num_generations=3)
+    metrics = cj.run_seeds(cj.seed_keys(key, 40_000), task, cj.FreshData(5), num_samples=20, num_generations=3).metrics
+    for name, curve in exact.items():
+        assert_mean_is(metrics[name], curve)
+    for refused in (theory.curve, lambda *a, **k: cj.run_seeds(cj.seed_keys(key, 2), *a, **k)):
+        with pytest.raises(ValueError, match="25"):
+            refused(task, cj.FreshData(25), num_samples=20, num_generations=3)
+    assert theory.asymptote(task, cj.Replace(), **SIZE) == theory.limit(task, cj.Replace(), num_samples=10) == {}
+
+
+def test_no_leading_order_for_other_temperatures():
+    for task in (cj.Gaussian(2, sampling_temperature=0.5), cj.KDE(cj.sources.moons(), 0.3, sampling_temperature=0.5)):
+        assert theory.asymptote(task, cj.Replace(), **SIZE) == {}
+
+
 @pytree
 class Half:
     """A user's own workflow: half the weight on the first real data."""
@@ -152,6 +185,7 @@ def test_schedules_have_curves():
         theory.curve(cj.Gaussian(2), cj.Replace(), num_samples=[4, 9], num_generations=3)
 
 
+@pytest.mark.slow
 def test_variances_over_seeds(key):
     """E x^2 as the mean of a metric's squares, so that the gate is that of a mean."""
     task = cj.Gaussian(2)
@@ -187,6 +221,7 @@ def test_a_mean_beyond_its_end_misses_the_curve_and_the_log_determinant_does_not
     assert_mean_is(metrics["logdet_ratio"][:, -1], exact["logdet_ratio"][-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", [("exponential", 2.0), ("gamma", 2.0, 3.0), ("poisson", 2.0)])
 def test_relative_variances_of_families_are_exact(family, key):
     task = cj.ExponentialFamily(*family)
@@ -197,6 +232,7 @@ def test_relative_variances_of_families_are_exact(family, key):
     assert_mean_is(error**2, (1 + relative) * exact**2)
 
 
+@pytest.mark.slow
 def test_relative_variances_of_gaussian_errors_are_exact(key):
     task, sizes = cj.Gaussian(2), dict(num_samples=12, num_generations=5)
     error = cj.run_seeds(cj.seed_keys(key, 100_000), task, cj.Replace(), **sizes).metrics["mean_sq_error"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from collapsejax.theory import closed_forms, families, fresh, kernels, mixing, outcomes, regression, wishart
+from collapsejax.theory import bandwidths, closed_forms, families, fresh, mixing, outcomes, regression, wishart
 from collapsejax.theory.engine import Ledger, NotLinear, follow
 from collapsejax.workflows import (
     Accumulate,
@@ -148,7 +148,7 @@ def test_mixed_workflows(temperature, ddof):
 
 
 def test_weighted():
-    n, w = 9, 0.625  # a share that float32 holds exactly
+    n, w = 9, 0.6
     same_curves(follow(Weighted(w), np.full(20, n)), mixing.weighted(w, n, n, 20))
     known = follow(Weighted(w), np.full(20, n), curvature=0)
     close(known.error, mixing.weighted_known_covariance(w, n, n, 20))
@@ -203,10 +203,10 @@ def test_kernel_models():
     for spread, value in zip(spreads, ("2.0349", "1.5588", "1.3000"), strict=True):
         quoted(spread, value)
     late = follow(Replace(), np.full(300, 6), blur=wide)
-    close(late.spread[-1], kernels.replace_spread_limit(6, np.sqrt(0.5)))
-    error = late.error - kernels.replace_error_asymptote(np.sqrt(0.5), 300)
+    close(late.spread[-1], bandwidths.replace_spread_limit(6, np.sqrt(0.5)))
+    error = late.error - bandwidths.replace_error_asymptote(np.sqrt(0.5), 300)
     assert np.ptp(error[200:]) < 1e-9
-    asymptote = kernels.accumulate_spread_asymptote(np.sqrt(0.5), 1000)
+    asymptote = bandwidths.accumulate_spread_asymptote(np.sqrt(0.5), 1000)
     for workflow, share in ((Accumulate(), 1), (AccumulateSubsample(), 1 - 1 / 6)):
         spread = follow(workflow, np.full(1000, 6), blur=wide).spread
         np.testing.assert_allclose(spread[999] - spread[499], share * (asymptote[999] - asymptote[499]), rtol=0.01)
@@ -227,11 +227,11 @@ def test_bandwidths_that_follow_the_spread():
     ):
         quoted(follow(workflow, np.full(6, 8), blur=scott).spread[-1] / share, value)
     spread = follow(Replace(), np.full(6, 8), blur=constant).spread
-    close(spread[1:] / spread[:-1], kernels.replace_growth(8, np.sqrt(0.3)))
+    close(spread[1:] / spread[:-1], bandwidths.replace_growth(8, np.sqrt(0.3)))
     for workflow in (Accumulate(), AccumulateSubsample()):
         spread = follow(workflow, np.full(1000, 8), blur=constant).spread
         exponent = np.log(spread[999] / spread[499]) / np.log(2)
-        np.testing.assert_allclose(exponent, kernels.accumulate_exponent(np.sqrt(0.3)), rtol=0.01)
+        np.testing.assert_allclose(exponent, bandwidths.accumulate_exponent(np.sqrt(0.3)), rtol=0.01)
 
 
 def test_families_are_the_engine_with_a_variance_function():

@@ -10,6 +10,8 @@ from collapsejax.workflows import AccumulateSubsample, Window
 
 PROBS = np.array([0.35, 0.25, 0.2, 0.12, 0.06, 0.02])
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def rng():

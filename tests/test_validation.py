@@ -11,7 +11,7 @@ from collapsejax.validation import Comparison, Report, cases, validate
 
 def test_the_table_covers_what_there_is():
     table = cases()
-    assert sum(len(case.num_samples) for case in table) >= 60
+    assert sum(len(case.num_samples) for case in table) >= 100
     assert {case.task.name for case in table} == {"gaussian", "kde", "regression", "categorical", "family"}
     names = {case.workflow.name for case in table}
     assert names == {
@@ -26,8 +26,8 @@ def test_the_table_covers_what_there_is():
 
 @pytest.fixture
 def small(monkeypatch):
-    """A table of one cell a family."""
-    chosen = [case for case in cases() if case.task.name == "family"][:4:3]
+    """A table of one program."""
+    chosen = [case for case in cases() if case.task.name == "family"][:1]
     monkeypatch.setattr(validation, "cases", lambda: chosen)
 
 
@@ -35,8 +35,8 @@ def test_simulation_agrees_with_theory_and_a_planted_error_does_not(small, monke
     told = []
     report = validate(num_seeds=40_000, seed=3, say=lambda *doing: told.append(doing))
     assert report.passed
-    assert report.num_cells == 4
-    assert told[-1][1:] == (4, 4)
+    assert report.num_cells == 2
+    assert told[-1][1:] == (2, 2)
     assert {comparison.iteration for comparison in report.comparisons} == {1, 2, 5, 10}
     planted = validate(num_seeds=40_000, seed=3, plant=0.1)
     assert not planted.passed
@@ -45,12 +45,13 @@ def test_simulation_agrees_with_theory_and_a_planted_error_does_not(small, monke
     assert {comparison[:4] for comparison in changed} == {planted.planted[:4]}
 
 
+@pytest.mark.slow
 def test_seeds_differ_between_cells_and_not_between_runs(small):
     first, again = (validate(num_seeds=2000, seed=1) for _ in range(2))
     assert first.comparisons == again.comparisons
     assert validate(num_seeds=2000, seed=2).comparisons[0].mean != first.comparisons[0].mean
     assert (
-        len({comparison.mean / comparison.exact for comparison in first.comparisons if comparison.iteration == 1}) == 4
+        len({comparison.mean / comparison.exact for comparison in first.comparisons if comparison.iteration == 1}) == 2
     )
 
 
@@ -69,6 +70,15 @@ def test_verdicts():
     assert report_of([1.3, 1.3], num_cells=10).passed
 
 
+def test_what_is_not_there_or_stands_still_fails():
+    nothing = Comparison("gaussian", "cell", 10, "kl", 1, np.nan, np.nan, 1.0)
+    stuck = Comparison("gaussian", "cell", 10, "kl", 1, 0.9, 0.0, 1.0)
+    fixed = Comparison("gaussian", "cell", 10, "kl", 1, 1.0 + 1e-7, 0.0, 1.0)
+    assert [c.is_rounding for c in (nothing, stuck, fixed)] == [False, False, True]
+    for comparison in (nothing, stuck):
+        assert not Report([comparison], 100, 1000, 0, None, 1.0).passed
+
+
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="only='gausian': no such task; did you mean 'gaussian'"):
         validate(num_seeds=100, only="gausian")
@@ -81,6 +91,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_report_and_figure_of_the_command(small, tmp_path, capsys):
     with pytest.raises(SystemExit) as leaving:
         cli.main(["validate", "--num-seeds", "20000", "--seed", "3", "--out", str(tmp_path / "r.json")])
@@ -88,7 +99,7 @@ def test_report_and_figure_of_the_command(small, tmp_path, capsys):
     assert "passed" in capsys.readouterr().out
     written = json.loads((tmp_path / "r.json").read_text())
     assert written["passed"]
-    assert written["num_cells"] == 4
+    assert written["num_cells"] == 2
     for comparison in written["comparisons"]:
         z = (comparison["mean"] - comparison["exact"]) / comparison["se"]
         assert comparison["z"] == pytest.approx(z)

@@ -54,6 +54,7 @@ CASES = [pytest.param(case, id=name) for name, case in EXACT.items()]
 CASES += [pytest.param(case, id=name, marks=slow) for name, case in EXACT_SLOW.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_means_are_exact(case):
     task, workflow, *size = case
@@ -108,6 +109,7 @@ def test_a_schedule_that_does_not_change_is_a_number(key):
             np.testing.assert_allclose(schedule[name], values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workflow",
     [cj.Weighted(0.3), *(pytest.param(w, marks=slow) for w in (cj.FreshData(3), cj.Augment(), cj.Window(3)))],
@@ -173,6 +175,7 @@ def test_real_data_alone_keep_the_first_law():
         assert abs(correlation) * np.sqrt(len(rows)) < GATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verifier", [cj.Selected(keep=1.0), pytest.param(cj.Selected(error=1.0), marks=slow)], ids=["all", "random"]
 )

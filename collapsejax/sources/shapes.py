@@ -7,7 +7,6 @@ independent whatever n is, and the two agree as n grows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array, check_count, check_positive, pytree, static
+from ..base import Array, check_count, check_not_negative, check_positive, pytree, static
 from ..rng import normal_log_density
 
 
@@ -28,8 +27,7 @@ def _nothing_fixed(self: Any, key: Array) -> tuple[()]:
 def _check_noise(self: Any, num_samples: int) -> None:
     """`check` of a source with a standard deviation `noise`."""
     del num_samples
-    if not math.isfinite(self.noise) or self.noise < 0:
-        raise ValueError(f"noise={self.noise}: must be a finite number of at least 0")
+    check_not_negative("noise", self.noise)
 
 
 _NODES = 512  # of a quadrature over half a circle

@@ -65,8 +65,9 @@ class Table:
         return ()
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
-        """Draw n different rows of the training part."""
+        """Draw n different rows of the training part. Raises ValueError if there are fewer."""
         del real
+        self.check(n)
         return self.train[subset(key, self.train.shape[0], n)]
 
     def sample_test(self, key: Array, real: tuple[()], n: int) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ..base import Array, check_count, check_positive, nearest, pytree, static
+from ..base import Array, check_count, check_positive, check_whole_float, nearest, pytree, static
 from ..counts import multinomial
 from ..datasets import Counts, Rows
 
@@ -54,6 +54,8 @@ class Categorical:
     Metrics: `entropy` of the fitted probabilities (nats); `heterozygosity`, 1 - sum p^2; `num_extinct`, outcomes that
     have a true probability and no fitted one; `sq_error`, sum of squared errors of the probabilities.
 
+    Counts are whole up to 2^24 in all: that many rows in a pool that is drawn from.
+
     Literal rows (`rows=True`, or a workflow that looks at rows) are drawn with 23 bits: probabilities to some 1e-7.
 
     Raises ValueError for fewer than 2 outcomes, and for the name of no probabilities.
@@ -76,7 +78,7 @@ class Categorical:
         object.__setattr__(self, "probs", np.asarray(probs, np.float64) if isinstance(probs, tuple) else probs)
 
     def check(self, num_samples: int) -> None:
-        del num_samples
+        check_whole_float(num_samples)
         check_positive("sampling_temperature", self.sampling_temperature)
         if isinstance(self.probs, ProbsRule):
             return

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlog1py, xlogy
 
-from ..base import Array, check_positive, nearest, pytree, static
+from ..base import Array, check_positive, check_whole_float, nearest, pytree, static
 from ..counts import binomial
 from ..datasets import Rows, Totals
 from ..rng import log_chi
@@ -86,10 +86,9 @@ class ExponentialFamily:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise ValueError(f"family={self.family!r}: there is none; {nearest(self.family, FAMILIES)}")
+            raise ValueError(f"family={self.family!r}: there is none; {nearest(str(self.family), FAMILIES)}")
 
     def check(self, num_samples: int) -> None:
-        del num_samples
         check_positive("mean", self.mean)
         check_positive("shape", self.shape)
         if self.family == "bernoulli" and not self.mean < 1:
@@ -98,6 +97,12 @@ class ExponentialFamily:
             raise ValueError(f"shape={self.shape}: is for gamma; leave it out")
         if self.shape < 0.5:
             raise ValueError(f"shape={self.shape}: must be at least 0.5")
+        if self.family == "bernoulli":
+            check_whole_float(num_samples)
+        if self.family == "poisson" and self.mean * num_samples >= 2**30:
+            raise ValueError(
+                f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count"
+            )
 
     def init(self, key: Array, num_samples: int) -> tuple[FamilyParams, None]:
         del key, num_samples

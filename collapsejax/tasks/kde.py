@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, Source, check_count, check_positive, nearest, pytree, static
+from ..base import Array, PyTree, Source, check_count, check_not_negative, check_positive, nearest, pytree, static
 from ..datasets import KernelSums, Rows
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 
@@ -81,8 +81,8 @@ class KDE:
         exponent = self.bandwidth_exponent
         if not isinstance(self.bandwidth, BandwidthRule):
             check_positive("bandwidth", self.bandwidth)
-            if exponent is not None and not 0 <= exponent < float("inf"):
-                raise ValueError(f"bandwidth_exponent={exponent}: must be a finite number of at least 0")
+            if exponent is not None:
+                check_not_negative("bandwidth_exponent", exponent)
         elif exponent is not None:
             raise ValueError(
                 f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}"

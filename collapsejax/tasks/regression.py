@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, check_count, check_positive, pytree, static
+from ..base import Array, check_count, check_not_negative, check_positive, pytree, static
 from ..datasets import Gram, Rows
 from ..factors import Factor, solve_lower, solve_upper, triangle
 from ..rng import log_chi, wishart_factor
@@ -70,8 +70,7 @@ class LinearRegression:
             raise ValueError(f"num_samples={num_samples}: a regression needs at least 2")
         check_positive("sigma2", self.sigma2)
         check_positive("sampling_temperature", self.sampling_temperature)
-        if not 0 <= self.ridge < float("inf"):
-            raise ValueError(f"ridge={self.ridge}: must be a finite number of at least 0")
+        check_not_negative("ridge", self.ridge)
 
     def init(self, key: Array, num_samples: int) -> tuple[RegressionTruth, None]:
         del num_samples

@@ -24,6 +24,10 @@ ddof); the next batch's mean misses the pool's by D_t = S_t / n_{t+1} + C_t (1 /
 For ddof = 0 and equal batches the factors of the pool's variance are t (t + a)(t + b) / ((t + 1)^2 (t - 1/n)) with a, b
 = (2n - 1 -+ sqrt(12 n - 3)) / (2n); for ddof = 1 they are (n (t + 1)^2 - 3) / ((t + 1) (n (t + 1) - 1)), which exceed 1
 by 1 / (n t) for large t, so their product grows without bound.
+
+Published: variances that shrink by 1 - 1/n in Shumailov et al. (2024), Nature 631, 755; that the error stays bounded
+where data accumulate in Gerstgrasser et al. (2024), arXiv 2404.01413; the three workflows, as here, in Kazdan et al.
+(2024), "Collapse or Thrive?", arXiv 2410.16713.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ import numpy as np
 
 from ..base import Task, Workflow
 from ..checks import check_run
+from ..sources import Table
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
-from . import closed_forms, families, mixing, outcomes, regression
-from . import kernels as bandwidths
-from .curves import fixed_trace, kernel_widths, normal, true_family, true_probs
+from . import bandwidths, closed_forms, families, mixing, outcomes, regression
+from .curves import canonical, fixed_trace, kernel_widths, normal, true_family, true_probs
 
 
 def limit(task: Task, workflow: Workflow, *, num_samples: int) -> dict[str, float]:
@@ -30,7 +30,8 @@ def limit(task: Task, workflow: Workflow, *, num_samples: int) -> dict[str, floa
     check_run(task, workflow, num_samples, 1, False)
     if type(task) not in _LIMITS:
         return {}
-    return {name: float(value) for name, value in _LIMITS[type(task)](task, workflow, int(num_samples)).items()}
+    limits = _LIMITS[type(task)](task, canonical(workflow), int(num_samples))
+    return {name: float(value) for name, value in limits.items()}
 
 
 def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> dict[str, np.ndarray]:
@@ -42,11 +43,14 @@ def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generatio
     generations, of a KDE with a fixed bandwidth h: h^2 t and h^2 log t, of the mean under replace and of the covariance
     where data accumulate.
 
-    Arguments and errors as `theory.curve`; derivations are in `families` and `kernels`.
+    Arguments and errors as `theory.curve`; derivations are in `families` and `bandwidths`.
     """
     check_run(task, workflow, num_samples, num_generations, False)
-    if np.ndim(num_samples):
+    if np.ndim(num_samples) or getattr(task, "sampling_temperature", 1) != 1:
         return {}
+    if isinstance(getattr(task, "source", None), Table):  # without replacement, the errors are smaller
+        return {}
+    workflow = canonical(workflow, num_generations)
     if isinstance(task, KDE):
         return _kde_asymptote(task, workflow, num_samples, num_generations)
     constants = {
@@ -111,7 +115,7 @@ def _spread_and_error(workflow: Workflow, n: int, ddof: int, temperature: float)
 def _gaussian(task: Gaussian, workflow: Workflow, n: int) -> dict[str, float]:
     temperature, trace = float(task.sampling_temperature), fixed_trace(task)
     known = _spread_and_error(workflow, n, task.ddof, temperature)
-    if known is None or trace is None or (not normal(task) and hasattr(task.source, "train")):
+    if known is None or trace is None or isinstance(task.source, Table):
         return {}
     limits = {"trace_ratio": known[0], "mean_sq_error": trace * known[1]}
     if isinstance(workflow, Replace) and normal(task) and n > task.dim and temperature <= 1:

@@ -13,6 +13,10 @@ their covariance, relative to which they have no error; that mean has the error 
 1 - 1 / n_r in expectation. Weighted: the same as fresh data with shares of weight w and 1 - w in place of b and a. Its
 steady error is f(w) / h(w), f = w^2 / n + (1 - w)^2 / m, h = 1 - (1 - 1/m) (1 - w)^2; where the derivative
 vanishes it is also f'(w) / h'(w), and the two say that (m - 1) w^2 / n + (1 + 1/n) w = 1 and that the error is w / n.
+
+Published: the loops are the fresh data loop and the synthetic augmentation loop of Alemohammad et al. (2023),
+"Self-Consuming Generative Models Go MAD", arXiv 2307.01850; the golden ratio as the best weight for many samples is in
+He, Xu and Cheng (2025), "Golden Ratio Weighting Prevents Model Collapse".
 """
 
 from __future__ import annotations

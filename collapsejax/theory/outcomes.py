@@ -15,6 +15,9 @@ accumulate-subsample first a hypergeometric number q of the n rows drawn from th
 q/n) is added to c. A sum over outcomes of any function of their frequencies needs only the sum of their laws, which one
 pass of the chain carries. The cost is O(G n^2) under replace, O(G^2 n^2) under accumulate and O(G^2 n^3), with room for
 O(G n^2) numbers, under accumulate-subsample.
+
+Published: the decay of heterozygosity and fixation in the Wright-Fisher model in Ewens (2004), Mathematical Population
+Genetics.
 """
 
 from __future__ import annotations

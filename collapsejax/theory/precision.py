@@ -21,12 +21,13 @@ import numpy as np
 from scipy.special import gammaln
 
 from ..base import Task, Workflow
-from ..tasks import Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..kernels import BandwidthRule
+from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
 from . import wishart
-from .curves import curve, normal, true_family
+from .curves import canonical, curve, normal, true_family
 
-_STEADY = (Accumulate, AccumulateSubsample, Augment, FreshData, Weighted)  # what is kept holds their variances up
+_STEADY_SHARE = 0.05  # of real data, which holds variances up
 MOST_SKEWNESS = 0.2
 
 
@@ -49,12 +50,17 @@ def informative(
     """
     curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
     sizes = np.broadcast_to(np.asarray(num_samples, np.int64), (num_generations,))
-    bounds = {} if isinstance(workflow, _STEADY) else _bounds(task, int(sizes.min()), curves)
+    workflow = canonical(workflow, num_generations)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # infinite or unknown: not to be trusted
+        bounds = {} if _is_steady(workflow, int(sizes.max())) else _bounds(task, int(sizes.min()), curves)
     if isinstance(task, LinearRegression) and abs(int(sizes.min()) - task.dim) <= 3:
         bounds = dict.fromkeys(curves, np.full(num_generations, np.inf))
     last = {}
     for name in curves:
-        good = trusted(bounds[name], num_seeds) if name in bounds else np.ones(num_generations, bool)
+        good = np.ones(num_generations, bool)
+        if name in bounds:
+            with np.errstate(invalid="ignore"):
+                good = trusted(np.maximum(bounds[name], 0), num_seeds)
         last[name] = int(np.argmin(good)) - 1 if not good.all() else num_generations - 1
     return last
 
@@ -67,7 +73,7 @@ def variance(task: Task, workflow: Workflow, *, num_samples: int, num_generation
     curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
     if not isinstance(task, Gaussian) or not normal(task) or task.sampling_temperature != 1 or np.ndim(num_samples):
         return {}
-    n, dim = num_samples, task.dim
+    n, dim, workflow = num_samples, task.dim, canonical(workflow, num_generations)
     if isinstance(workflow, Replace):
         moments = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
     elif isinstance(workflow, Accumulate) and task.ddof == 0:
@@ -80,6 +86,15 @@ def variance(task: Task, workflow: Workflow, *, num_samples: int, num_generation
     return known
 
 
+def _is_steady(workflow: Workflow, n: int) -> bool:
+    """Whether enough of what is kept, or is new and real, holds variances up."""
+    if isinstance(workflow, FreshData):
+        return workflow.num_fresh >= _STEADY_SHARE * n
+    if isinstance(workflow, Weighted):
+        return float(workflow.real_weight) >= _STEADY_SHARE
+    return isinstance(workflow, Accumulate | AccumulateSubsample | Augment)
+
+
 def _bounds(task: Task, n: int, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Relative variances under replace, or bounds of them."""
     if not curves:
@@ -90,6 +105,10 @@ def _bounds(task: Task, n: int, curves: dict[str, np.ndarray]) -> dict[str, np.n
     if isinstance(task, Categorical):
         largest = {"heterozygosity": 1 - 1 / task.num_outcomes, "entropy": np.log(task.num_outcomes)}
         return {name: most / curves[name] - 1 for name, most in largest.items() if name in curves}
+    if isinstance(task, KDE) and isinstance(task.bandwidth, BandwidthRule) and task.bandwidth.scaled:
+        # As long-tailed as a normal variance in one dimension, which is a product of factors like theirs.
+        squared, _ = wishart.replace_trace_moments(n, 1, num_generations)
+        return dict.fromkeys(curves, squared / (1 - 1 / n) ** (2 * np.arange(1, num_generations + 1)) - 1)
     if isinstance(task, ExponentialFamily) and task.family != "bernoulli":
         return {"sq_error": _family_bound(task, n, num_generations)}
     return {}
@@ -98,7 +117,8 @@ def _bounds(task: Task, n: int, curves: dict[str, np.ndarray]) -> dict[str, np.n
 def _gaussian_bounds(
     task: Gaussian, n: int, num_generations: int, curves: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    dim, t = task.dim, np.arange(1, num_generations + 1)
+    # Of real data with one long axis, the traces are those of one dimension.
+    dim, t = task.dim if task.source is None else 1, np.arange(1, num_generations + 1)
     squared, of_square = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
     kept = (n - 1) / (n - task.ddof)
     error = np.cumsum(kept ** (t - 1.0)) / n

@@ -17,6 +17,10 @@ X^+ eps loses the d - n directions outside the row space, once; as X X^+ = I, la
 X^+ eps_t / t where data accumulate. Fresh designs, replace: w_t = P_t w_{t-1} + X_t^+ eps_t, with P_t independent of
 the past and E P_t = q I, q = n / d. So E w_t.w* = q^t d, and A_t = E |w_t|^2 = q A_{t-1} + sigma2 n / (d - n - 1), A_0
 = d.
+
+Published: the sum of 1 / i^2 for one design is that of Gerstgrasser et al. (2024), "Is Model Collapse Inevitable?",
+arXiv 2404.01413; linear growth under replace is there too, and in Dohmatob, Feng and Kempe (2024), "Model Collapse
+Demystified: The Case of Regression".
 """
 
 from __future__ import annotations

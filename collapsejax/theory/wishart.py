@@ -19,6 +19,9 @@ s2 (tr P)^2 + (s1^2 + s2) tr P^2, with s1 = n - 1 + c and s2 = n - 1 + c^2.
 
 Kullback-Leibler divergences between Gaussians contain a trace, a squared distance and a log-determinant; in the reverse
 direction the inverse S_t^-1, of which E given S_{t-1} is rho S_{t-1}^-1, rho = D / (n - d - 2).
+
+Published: moments and determinants of Wishart matrices in Anderson (2003), An Introduction to Multivariate Statistical
+Analysis; the 2-Wasserstein distance of Gaussians in Dowson and Landau (1982), Journal of Multivariate Analysis 12.
 """
 
 from __future__ import annotations

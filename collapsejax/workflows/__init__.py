@@ -24,7 +24,7 @@ WORKFLOWS = {
 def find(text: str) -> Workflow:
     """The workflow that a text names, as "replace", or with settings, as "weighted(real_weight=0.6)".
 
-    Raises ValueError, naming the nearest, if there is no such workflow or setting, and for values that make no sense.
+    Raises ValueError, naming the nearest, if there is no such workflow or setting, and for values that are no numbers.
     """
     name, bracket, settings = text.partition("(")
     if name not in WORKFLOWS:
@@ -33,7 +33,7 @@ def find(text: str) -> Workflow:
     try:
         call = ast.parse(f"f{bracket}{settings}", mode="eval").body
         given = {word.arg: _value(word.value) for word in call.keywords} if bracket else {}
-        if bracket and call.args:
+        if bracket and (call.args or None in given or len(given) < len(call.keywords)):
             raise SyntaxError
     except (SyntaxError, AttributeError):
         known = ", ".join(f"{field}=..." for field in fields)

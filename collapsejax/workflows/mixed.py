@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-import jax.numpy as jnp
-
 from ..base import Array, Dataset, check_count, check_share, pytree, static
 
 
@@ -100,10 +98,10 @@ class Weighted:
         return num_samples
 
     def init(self, pool: Dataset, real: Dataset) -> Mixed:
-        return Mixed(real, pool, jnp.ones_like(jnp.asarray(self.real_weight, dtype=float)))
+        return Mixed(real, pool, 1 + 0 * self.real_weight)
 
     def update(self, key: Array, state: Mixed, synthetic: Dataset, draw_real: Callable) -> Mixed:
-        return Mixed(draw_real(key), synthetic, jnp.asarray(self.real_weight, state.real_weight.dtype))
+        return Mixed(draw_real(key), synthetic, self.real_weight)
 
     def select(self, key: Array, state: Mixed) -> Dataset:
         del key

@@ -149,10 +149,12 @@ class Selected:
 
     def check(self, num_samples: int) -> None:
         check_share("error", self.error)
+        if not hasattr(self.inner, "select") or hasattr(self.inner, "screen"):
+            raise ValueError(f"inner={self.inner!r}: must be a workflow without a verifier of its own")
         getattr(self.inner, "check", lambda num_samples: None)(num_samples)
 
     def num_candidates(self, num_samples: int) -> int:
-        return math.ceil(num_samples / self.keep)
+        return math.ceil(num_samples / self.keep - 1e-9)  # the quotient may be rounded up
 
     def screen(self, key: Array, candidates: Rows, score: Callable, n: int) -> Rows:
         k_wrong, k_other = jax.random.split(key)

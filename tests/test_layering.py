@@ -16,7 +16,7 @@ LEVELS = [
     {"workflows", "tasks"},
     {"loop", "files", "states", "theory"},
     {"grid", "summaries", "fixation"},
-    {"results", "programs", "manifest"},
+    {"results", "programs", "manifest", "presets"},
     {"elastic", "arrays", "plots"},
     {"shards"},
     {"store", "plan", "spec", "validation"},

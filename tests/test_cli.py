@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import numpy as np
@@ -93,13 +94,16 @@ def test_run_kde_with_a_rule_and_a_metric(capsys):
     assert "Negative log-likelihood of held-out rows" in capsys.readouterr().out
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("arguments", "metric"),
     [
-        (["regression", "--dim", "2", "--fresh-design", "--workflow", "replace"], "test_mse"),
+        slow(["regression", "--dim", "2", "--fresh-design", "--workflow", "replace"], "test_mse"),
         (["categorical", "--num-outcomes", "5", "--probs", "zipf", "--workflow", "window(num_batches=2)"], "entropy"),
-        (["family", "--family", "gamma", "--shape", "2", "--workflow", "weighted(real_weight=0.3)"], "sq_error"),
-        (["kde", "--bandwidth-exponent", "0.5", "--workflow", "selected(inner=accumulate, keep=0.5)"], "test_nll"),
+        slow(["family", "--family", "gamma", "--shape", "2", "--workflow", "weighted(real_weight=0.3)"], "sq_error"),
+        slow(["kde", "--bandwidth-exponent", "0.5", "--workflow", "selected(inner=accumulate, keep=0.5)"], "test_nll"),
     ],
 )
 def test_run_every_task(arguments, metric, capsys):

@@ -14,6 +14,7 @@ slow = pytest.mark.slow
 CASES = {"two": (cj.Categorical(2, (0.3, 0.7)), 20), "ten": (cj.Categorical(10), 12)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["two", pytest.param("ten", marks=slow)])
 def test_mean_time_is_exact(key, case):
     task, num_samples = CASES[case]

@@ -22,7 +22,7 @@ SPREAD = {
     "accumulate-subsample": closed_forms.subsample_spread,
 }
 # dim, num_samples, num_generations; the second has n <= d
-SIZES = [(3, 8, 10), (6, 4, 5), pytest.param((1, 5, 6), marks=pytest.mark.slow)]
+SIZES = [(3, 8, 10), *(pytest.param(size, marks=pytest.mark.slow) for size in [(6, 4, 5), (1, 5, 6)])]
 
 
 def _num_seeds(size):

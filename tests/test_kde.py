@@ -166,6 +166,7 @@ EXACT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "workflow"), EXACT)
 def test_mean_covariance_and_mean_error_are_exact(task, workflow):
     size = dict(num_samples=6, num_generations=8)

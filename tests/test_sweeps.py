@@ -141,6 +141,7 @@ for keep in ("seeds", "summary"):
         assert_same(cj.open(tmp_path / keep), one, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_as_many_devices_as_cores():
     """LAPACK's batched calls would wait for one another forever here; a timeout is how that shows."""
     code = """
@@ -192,6 +193,7 @@ def test_no_memory_at_all_is_an_error(monkeypatch):
         cj.sweep(cj.Gaussian(1), ["replace"], **SIZE, num_seeds=2)
 
 
+@pytest.mark.slow
 def test_the_compiler_is_asked_what_fits(monkeypatch):
     said = []
     monkeypatch.setattr(programs, "free_bytes", lambda device: 10_000)
@@ -339,6 +341,7 @@ def test_halving_halves_what_is_in_step():
     assert all(b <= -(-a // 2) for a, b in itertools.pairwise(lanes))
 
 
+@pytest.mark.slow
 def test_an_interrupted_growth_is_no_summary(tmp_path):
     """New moments beside old counts, as a process leaves that is killed between two files, are never merged."""
     options = dict(**SIZE, chunk=10, keep="summary", out=tmp_path / "s")

@@ -68,6 +68,7 @@ def test_workflows_that_are_others_by_their_settings_are_known_as_these():
     assert "trace_ratio" in theory.variance(task, cj.Window(6), **SIZE)  # of as many batches as there are: accumulate
 
 
+@pytest.mark.slow
 def test_finite_populations(key):
     """Real rows drawn without replacement from a table; more than it has are refused, by both sides."""
     rows = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)

@@ -248,6 +248,7 @@ def best_weight(workflow, num_seeds):
     return least(errors.mean(axis=0)), np.sqrt(49 / 50 * np.sum((left_out - np.mean(left_out)) ** 2))
 
 
+@pytest.mark.slow
 def test_best_weight_is_the_golden_ratio():
     """In one compilation for all weights; 5 % more, or synthetic data with too much weight, would show."""
     compiled = loop._simulate._cache_size()

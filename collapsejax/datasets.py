@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .base import Array, Values, pytree
 from .counts import multivariate_hypergeometric
+from .lanes import unless
 from .rng import subset
 from .threefry import fused, uniform
 
@@ -91,17 +92,14 @@ class Rows:
         """
         uniforms = uniform(jax.random.bits(fused(key), (k,), jnp.uint32))
 
-        def by_weight(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            unequal, _ = carry
-            # On what depends on the loop's state, or XLA would always run it.
-            cumulative = jnp.cumsum(jnp.where(unequal, self.weights, 0.0))
-            indices = jnp.searchsorted(cumulative, uniforms * cumulative[-1], side="left")
-            return ~unequal, indices.astype(jnp.int32)
+        def by_weight(weights: Array) -> Array:
+            cumulative = jnp.cumsum(weights)
+            return jnp.searchsorted(cumulative, uniforms * cumulative[-1], side="left").astype(jnp.int32)
 
         filled = jnp.arange(self.capacity) < self.count
-        unequal = jnp.any(filled & (self.weights != self.weights[0])) | (self.weights[0] == 0)
+        same = jnp.all(~filled | (self.weights == self.weights[0])) & (self.weights[0] != 0)
         equal = jnp.clip(jnp.ceil(uniforms * self.count) - 1, 0, self.capacity - 1).astype(jnp.int32)
-        _, indices = jax.lax.while_loop(lambda carry: carry[0], by_weight, (unequal, equal))
+        indices = unless(same, equal, by_weight, self.weights)
         return self.take(indices).values
 
 

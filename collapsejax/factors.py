@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from .base import Array, pytree
-from .lanes import cholesky, solve_lower, solve_upper
+from .lanes import cholesky, solve_lower, solve_upper, unless
 
 # A pivot is taken for zero below this many roundings of the data it was computed from.
 _PIVOT_ROUNDINGS = 8
@@ -97,7 +97,9 @@ def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
     """
     root = jnp.sqrt(weights)[:, None]
     offset = jnp.sqrt(jnp.sum(weights)) * mean
-    return _factor(root * rows - root * mean[None, :], offset, jnp.sum(weights > 0) - 1)
+    centred, degrees = root * rows - root * mean[None, :], jnp.sum(weights > 0) - 1
+    singular = len(rows) <= rows.shape[1]  # which the correlations would turn out to be
+    return (_reflected if singular else _factor)(centred, offset, degrees)
 
 
 def gram_factor(rows: Array, weights: Array) -> Factor:
@@ -110,7 +112,7 @@ def _factor(rows: Array, offset: Array, degrees: Array) -> Factor:
     """Factor of rows' rows, of so many degrees; `rows` (C, d) carry the rounding of rows and `offset` (d,) as lengths.
 
     By the Cholesky factor of the correlations, which is fast, and as exact as reflections as long as no pivot is small;
-    else by reflections, in a loop of one turn or none, so that under vmap no seed pays for what none needs.
+    else by reflections.
     """
     gram = jnp.matmul(rows.T, rows, precision="highest")
     square = jnp.diagonal(gram)
@@ -121,13 +123,9 @@ def _factor(rows: Array, offset: Array, degrees: Array) -> Factor:
     within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
     enough = clear & within & jnp.all(jnp.diagonal(lower) > _SAFE_PIVOT) & (degrees >= rows.shape[1])
 
-    def reflected(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
-        missing, _ = carry
-        # XLA would take out of the loop, and always run, what does not depend on the loop's state.
-        return ~missing, _reflected(jnp.where(missing, rows, 0.0), offset, degrees)
-
-    start = (~enough, _from_columns(length[:, None] * lower, jnp.zeros_like(length)))
-    return jax.lax.while_loop(lambda carry: carry[0], reflected, start)[1]
+    return unless(
+        enough, _from_columns(length[:, None] * lower, jnp.zeros_like(length)), _reflected, rows, offset, degrees
+    )
 
 
 def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
@@ -138,8 +136,10 @@ def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
     degrees = degrees - jnp.arange(rows.shape[1])
     pivots = jnp.abs(jnp.diagonal(lower))
     # The first pivot that is noise spoils the estimates behind it, which are made again without it.
-    doubtful = (degrees >= 2) & (pivots <= _noise(lower, rounded, pivots > 0))
-    noise = _noise(lower, rounded, jnp.cumsum(doubtful | (pivots == 0)) == 0)
+    noise = _noise(lower, rounded, pivots > 0)
+    doubtful = (degrees >= 2) & (pivots <= noise)
+    clear = jnp.cumsum(doubtful | (pivots == 0)) == 0
+    noise = unless(~jnp.any(doubtful), noise, _noise, lower, rounded, clear)
     absent = (degrees <= 0) | ((degrees >= 2) & (pivots <= noise))
     return _from_columns(_drop(lower, absent, noise), jnp.full(rows.shape[1], jnp.log(scale)))
 
@@ -165,8 +165,8 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
 def regression_sum(a: Factor, b: Factor) -> Factor:
     """Factor of A A' + B B', as `sum_factor` with no vector, where the last of the d + 1 coordinates is a response.
 
-    The d others seldom collapse: by the Cholesky factor of what they add up to, and the response's residuals. Where
-    their pivots are small, by reflections, in a loop of one turn or none.
+    The d others seldom collapse: by the Cholesky factor of what they add up to, and the response's residuals; where
+    their pivots are small, by reflections.
     """
     scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
     scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
@@ -187,43 +187,34 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     upper = jnp.concatenate([length[:, None] * root, jnp.zeros_like(response)], axis=1)
     lower = jnp.concatenate([upper, jnp.append(response[:, 0], size)[None, :]])
     fast = _from_columns(lower, jnp.broadcast_to(scale, a.log_scale.shape))
-    missing = ~jnp.all(jnp.diagonal(root) > _SAFE_PIVOT)
-
-    def reflected(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
-        missing, _ = carry
-        # As in `_factor`, on what depends on the loop's state.
-        part = Factor(jnp.where(missing, b.unit, 0.0), b.log_scale)
-        return ~missing, sum_factor(a, part, jnp.zeros_like(a.log_scale))
-
-    return jax.lax.while_loop(lambda carry: carry[0], reflected, (missing, fast))[1]
+    return unless(jnp.all(jnp.diagonal(root) > _SAFE_PIVOT), fast, sum_factor, a, b, jnp.zeros_like(a.log_scale))
 
 
 def triangle(rows: Array) -> Array:
     """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1.
 
-    Householder's reflections, column by column.
+    Householder's reflections, coordinate by coordinate; what they leave above the diagonal is not looked at.
     """
     count, dim = rows.shape
     if dim == 1:
         return jnp.sqrt(jnp.sum(rows**2)).reshape(1, 1)
+    # In units of the largest entry of each, so that squares of small numbers do not vanish.
+    largest = jnp.max(jnp.abs(rows), axis=0)
+    across = (rows / jnp.where(largest > 0, largest, 1.0)[None, :]).T
 
-    def reflect(k: Array, rows: Array) -> Array:
-        from_k, at_k = jnp.arange(count) >= k, jnp.arange(count) == k
-        column = jnp.where(from_k, rows[:, k], 0.0)
-        largest = jnp.max(jnp.abs(column))
-        # In units of the largest entry, so that squares of small numbers do not vanish.
-        direction = column / jnp.where(largest > 0, largest, 1.0)
+    def reflect(k: Array, across: Array) -> Array:
+        direction = jnp.where(jnp.arange(count) >= k, across[k], 0.0)
+        at_k = across[k, k]
         length = jnp.sqrt(jnp.sum(direction**2))
-        pivot = jnp.where(direction[k] > 0, -length, length)
-        direction = jnp.where(at_k, direction - pivot, direction)
-        square = jnp.sum(direction**2)
-        projection = jnp.matmul(direction, rows, precision="highest") * (2 / jnp.where(square > 0, square, 1.0))
-        reflected = rows - direction[:, None] * projection[None, :]
-        exact = jnp.where(from_k, jnp.where(at_k, pivot * largest, 0.0), rows[:, k])
-        return jnp.where((jnp.arange(dim) == k)[None, :], exact[:, None], reflected)
+        direction = jnp.where(jnp.arange(count) == k, at_k + jnp.where(at_k > 0, length, -length), direction)
+        half_square = length * (length + jnp.abs(at_k))
+        projection = jnp.matmul(across, direction, precision="highest")
+        projection = projection / jnp.where(half_square > 0, half_square, 1.0)
+        return across - projection[:, None] * direction[None, :]
 
-    rows = jax.lax.fori_loop(0, min(count, dim), reflect, rows)
-    return jnp.tril(jnp.pad(rows[:dim], ((0, max(0, dim - count)), (0, 0))).T)
+    across = jax.lax.fori_loop(0, min(count, dim), reflect, across)
+    across = jnp.pad(across[:, :dim], ((0, 0), (0, max(0, dim - count))))
+    return jnp.tril(across) * largest[:, None]
 
 
 def _noise(lower: Array, rows: Array, explaining: Array) -> Array:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from .base import Array
+from .base import Array, PyTree
 
 _BLOCK = 12  # columns that are written out one by one: ten times as fast as a loop, but slower to compile
 
@@ -36,6 +36,21 @@ def lanes_last(function: Callable[..., Array]) -> Callable[..., Array]:
         return jnp.moveaxis(result, -1, 0), True
 
     return functools.wraps(function)(of_one)
+
+
+def unless(enough: Array, quick: PyTree, general: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
+    """`quick` where `enough` (), else `general(*arguments)`, which is like it.
+
+    A loop of one turn or none, so that under vmap no seed pays for what none needs.
+    """
+
+    def turn(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+        missing, _ = carry
+        # XLA would take out of the loop, and always run, what does not depend on the loop's state.
+        own = jax.tree.map(lambda leaf: jnp.where(missing, leaf, jnp.zeros_like(leaf)), arguments)
+        return ~missing, general(*own)
+
+    return jax.lax.while_loop(lambda carry: carry[0], turn, (~enough, quick))[1]
 
 
 def cholesky(matrix: Array) -> Array:
@@ -64,15 +79,30 @@ def cholesky(matrix: Array) -> Array:
 
 
 def solve_lower(lower: Array, right: Array) -> Array:
-    """The X (d, m) with lower X = right (d, m), for a lower-triangular matrix (d, d), by forward substitution."""
+    """The X (d, m) with lower X = right (d, m), for a lower-triangular matrix (d, d), by forward substitution.
+
+    A block of rows at a time: less what those before it explain, times the inverse of the block on the diagonal.
+    """
     if len(lower) <= _BLOCK:
         return _substitute(lower, right)
 
-    def substitute(k: Array, solved: Array) -> Array:
-        before = jnp.where(jnp.arange(len(lower)) < k, lower[k], 0.0)
-        return solved.at[k].set((right[k] - jnp.matmul(before, solved, precision="highest")) / lower[k, k])
+    dim, num_blocks = len(lower), -(-len(lower) // _BLOCK)
+    size = num_blocks * _BLOCK
+    padded = jnp.eye(size, dtype=lower.dtype).at[:dim, :dim].set(lower)
+    target = jnp.zeros((size, right.shape[1]), right.dtype).at[:dim].set(right)
+    places = jnp.arange(num_blocks)
+    squares = padded.reshape(num_blocks, _BLOCK, num_blocks, _BLOCK)[places, :, places]
+    inverses = jax.vmap(_substitute)(squares, jnp.broadcast_to(jnp.eye(_BLOCK), squares.shape))
 
-    return jax.lax.fori_loop(0, len(lower), substitute, jnp.zeros_like(right))
+    def solve_block(block: Array, solved: Array) -> Array:
+        first = block * _BLOCK
+        rows, left = (jax.lax.dynamic_slice_in_dim(whole, first, _BLOCK) for whole in (padded, target))
+        left = left - jnp.matmul(rows, solved, precision="highest")
+        return jax.lax.dynamic_update_slice_in_dim(
+            solved, jnp.matmul(inverses[block], left, precision="highest"), first, axis=0
+        )
+
+    return jax.lax.fori_loop(0, num_blocks, solve_block, jnp.zeros_like(target))[:dim]
 
 
 def solve_upper(upper: Array, right: Array) -> Array:

@@ -16,8 +16,12 @@ from .checks import Within, check_keys, check_run, is_literal, knows, room_of, s
 from .datasets import Rows
 from .threefry import fused, plain
 
-# The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
-COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+COMPILER_OPTIONS = {
+    # The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
+    "xla_cpu_prefer_vector_width": 512,
+    # Or a pool that is read and then written is copied in every generation, where what is written is known beforehand.
+    "xla_cpu_copy_insertion_use_region_analysis": True,
+}
 
 
 class Result(NamedTuple):

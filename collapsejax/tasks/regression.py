@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..base import Array, check_count, check_not_negative, check_positive, pytree, static
 from ..datasets import Rows
 from ..factors import Factor, triangle
-from ..lanes import solve_lower, solve_upper
+from ..lanes import solve_lower, solve_upper, unless
 from ..moments import Gram
 from ..rng import chi, normal, wishart_factor
 from ..threefry import fused
@@ -112,20 +112,16 @@ class LinearRegression:
         present = jnp.diagonal(across) != 0
         ridge = jnp.asarray(self.ridge, dtype=float)
 
-        def in_general(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            missing, _ = carry
-            # On what depends on the loop's state, or XLA would always run it.
-            some = jnp.where(missing, across, 0.0)
+        def in_general(across: Array, along: Array) -> Array:
             penalty = jnp.diag(jnp.where(present, jnp.sqrt(ridge), 0.0))
-            root = triangle(jnp.concatenate([some, penalty])) + jnp.diag(jnp.where(present, 0.0, 1.0))
+            root = triangle(jnp.concatenate([across, penalty])) + jnp.diag(jnp.where(present, 0.0, 1.0))
             right = jnp.where(present, along, 0.0)[:, None]
             solved = solve_upper(root.T, solve_lower(root, right))
-            return ~missing, jnp.matmul(some, solved, precision="highest")[:, 0]
+            return jnp.matmul(across, solved, precision="highest")[:, 0]
 
         # Without a penalty, and of full rank, it is A'^-1 z.
         plain = solve_upper((across + jnp.diag(jnp.where(present, 0.0, 1.0))).T, along[:, None])[:, 0]
-        missing = (ridge > 0) | ~jnp.all(present)
-        weights = jax.lax.while_loop(lambda carry: carry[0], in_general, (missing, plain))[1]
+        weights = unless((ridge == 0) & jnp.all(present), plain, in_general, across, along)
         if not self.refit_noise:
             return RegressionParams(weights, truth.sigma)
         # Without a penalty a coordinate that is present is fitted: what is left there is rounding alone.

@@ -32,6 +32,7 @@ _SUMMARY_BYTES = 2**28
 _REDUCING = 8  # bytes that summarising a number takes at its peak
 _FEWEST_CHUNKS, _MOST_CHUNKS = 10, 1000  # of a cell: results and progress come between them, and each makes files
 _FEWEST_SEEDS, _MOST_SEEDS = 128, 16384  # in a chunk that is chosen here
+_MOST_SUMMARIZED = 2**17  # in one of a summary, whose files are no larger with more seeds
 _MOST_WASTED = 10**8  # numbers in rows drawn in vain: 2 or 3 seconds of a core, as to compile the program they spare
 
 
@@ -221,7 +222,9 @@ def _numbers_a_row(cell: Cell, settings: Settings) -> float:
 def _choose_chunk(num_seeds: int, num_cells: int, numbers_a_seed: int, num_processes: int, settings: Settings) -> int:
     """Seeds of a chunk, so that its results fit into memory well and every process has one to do."""
     chunk = -(-num_seeds // _FEWEST_CHUNKS)
-    if settings.devices[0].platform == "cpu":
+    if settings.summary and settings.devices[0].platform == "cpu":
+        chunk = min(chunk, _MOST_SUMMARIZED)
+    elif settings.devices[0].platform == "cpu":
         chunk = min(chunk, _MOST_SEEDS, _CALL_BYTES // (_REDUCING * numbers_a_seed))
     else:
         chunk = min(chunk, free_bytes(settings.devices[0]) // 4 // (_REDUCING * numbers_a_seed))

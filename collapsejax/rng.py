@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .base import Array
-from .threefry import Stream, fused, uniform
+from .threefry import Stream, bits_by_column, fused, uniform
 
 
 def subset(key: Array, count: Array, k: Array, room: int | None = None) -> Array:
@@ -85,8 +85,13 @@ def normal(key: Array, shape: tuple[int, ...]) -> Array:
     form is Giles's (2011, GPU Computing Gems, ch. 10), z / x as polynomials in w = -log(1 - x^2) for |x| = 1 - u, with
     coefficients fitted here to u >= 2^-32. No operation in it is one that XLA would keep out of a fused loop.
     """
-    # In one row: a loop over a short last axis makes little use of a CPU's vectors.
+    if len(shape) == 2 and 2 < shape[1] < _LONG <= shape[0]:
+        return _normal_of(bits_by_column(key, *shape)).T
+    # In one row, for the same reason.
     return _normal_of(jax.random.bits(fused(key), (math.prod(shape),), jnp.uint32)).reshape(shape)
+
+
+_LONG = 64  # numbers of an axis from which on it takes no longer to draw along it
 
 
 def _normal_of(word: Array) -> Array:

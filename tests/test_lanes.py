@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapsejax.lanes import cholesky, lanes_last, solve_lower, solve_upper
+from collapsejax.lanes import cholesky, lanes_last, solve_lower, solve_upper, unless
 
 
 def positive_definite(dim, seeds=5):
@@ -21,7 +21,7 @@ def test_cholesky_factors(dim):
     np.testing.assert_allclose(cholesky(matrices[0]), exact[0], rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("dim", [2, 12, 13])
+@pytest.mark.parametrize("dim", [2, 12, 13, 40])
 def test_triangular_systems_are_solved(dim):
     lower = np.linalg.cholesky(positive_definite(dim).astype(np.float64))
     right = np.random.default_rng(0).normal(size=(5, dim, 3))
@@ -47,3 +47,21 @@ def test_lanes_work_under_any_map():
     twice = jax.jit(jax.vmap(jax.vmap(product, (0, None)), (None, 0)))(a, b)
     np.testing.assert_array_equal(twice, a[None, :, :1] * b[:, None])
     assert ((3, 2), (2, 2)) in shapes
+
+
+def test_the_general_way_is_taken_where_the_quick_one_will_not_do():
+    turns = []
+
+    def general(x):
+        jax.debug.callback(lambda: turns.append(1))
+        return 2 * x
+
+    enough, x = jnp.array([True, False, True]), jnp.arange(1.0, 4.0)
+    one = jax.jit(lambda enough, x: unless(enough, -x, general, x))
+    np.testing.assert_array_equal(jax.vmap(one)(enough, x), [-1, 4, -3])
+    jax.effects_barrier()
+    assert turns
+    turns.clear()
+    np.testing.assert_array_equal(jax.vmap(one)(~jnp.isnan(x), x), -x)
+    jax.effects_barrier()
+    assert not turns

@@ -7,7 +7,7 @@ from scipy import special, stats
 
 import collapsejax as cj
 from collapsejax.rng import chi, normal
-from collapsejax.threefry import Stream, fused, plain
+from collapsejax.threefry import Stream, bits_by_column, fused, plain
 
 SAME = {
     "bits": lambda key: jax.random.bits(key, (3, 5)),
@@ -26,6 +26,17 @@ def test_fused_keys_give_the_numbers_of_jax(key, name):
     keys = jax.random.split(key, 3)
     np.testing.assert_array_equal(jax.vmap(SAME[name])(fused(keys)), jax.vmap(SAME[name])(keys))
     assert (plain(fused(keys)) == keys).all()
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_bits_by_column_are_those_of_jax(impl):
+    key = jax.random.key(0, impl=impl)
+    np.testing.assert_array_equal(bits_by_column(key, 70, 5).T, jax.random.bits(key, (70, 5)))
+
+
+def test_rows_of_normals_do_not_depend_on_how_many_there_are(key):
+    """Some are drawn by column, others not."""
+    np.testing.assert_array_equal(normal(key, (100, 5))[:9], normal(key, (9, 5)))
 
 
 def test_other_generators_are_left_alone():

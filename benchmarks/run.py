@@ -59,7 +59,7 @@ _TABLE = [
     ("gaussian-d100-n1000", "gaussian", {"dim": 100}, 1000, False,
      {"replace": (32, 60), "accumulate": (32, 300), "accumulate-subsample": (4, 15)}),
     ("gaussian-rows-d1-n100", "gaussian", {"dim": 1}, 100, True,
-     {"replace": (1024, 150), "accumulate": (64, 100)}),
+     {"replace": (1024, 150), "accumulate": (32, 100)}),
     ("kde-moons-h0.5-n100", "kde", {"source": "moons", "bandwidth": 0.5}, 100, False,
      {"replace": (128, 100), "accumulate": (32, 1000), "accumulate-subsample": (64, 60)}),
     ("kde-moons-h0.5-n1000", "kde", {"source": "moons", "bandwidth": 0.5}, 1000, False,

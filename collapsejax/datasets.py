@@ -103,6 +103,13 @@ class Rows:
         return self.take(indices).values
 
 
+def weighted_sum(weights: Array, values: Array) -> Array:
+    """sum_i w_i x_i, (d,); weights (C,), values (C, d)."""
+    if values.shape[1] == 1:  # where all seeds have the same weights, these would be a matrix, and be transposed
+        return jnp.matmul(values[:, 0], weights, precision="highest")[None]
+    return jnp.matmul(weights, values, precision="highest")
+
+
 class Spread(NamedTuple):
     """Weight () and mean (d,) of rows, and their weighted squared distances from it, added up ()."""
 
@@ -115,8 +122,8 @@ class Spread(NamedTuple):
         """The spread of `rows`, whose values are one array (C, d)."""
         total = jnp.sum(rows.weights)
         values = jnp.where(rows.weights[:, None] > 0, rows.values, 0.0)  # not what an emptied buffer held before
-        mean = jnp.matmul(rows.weights, values, precision="highest") / jnp.where(total > 0, total, 1.0)
-        square = jnp.matmul(rows.weights, (values - mean[None, :]) ** 2, precision="highest")
+        mean = weighted_sum(rows.weights, values) / jnp.where(total > 0, total, 1.0)
+        square = weighted_sum(rows.weights, (values - mean[None, :]) ** 2)
         return cls(total, mean, jnp.sum(square))
 
     def empty(self) -> Spread:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .base import Array, pytree
-from .datasets import Rows
+from .datasets import Rows, weighted_sum
 from .factors import Factor, gram_factor, grown_factor, regression_sum, scatter_factor, sum_factor, zero_factor
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Moments:
     def of(cls, rows: Rows) -> Moments:
         """The moments of `rows`, whose values are one array (C, d)."""
         weight = jnp.sum(rows.weights)
-        total = jnp.matmul(rows.weights, rows.values, precision="highest")
+        total = weighted_sum(rows.weights, rows.values)
         mean = total / jnp.where(weight > 0, weight, 1.0)
         return cls(weight, mean, scatter_factor(rows.values, rows.weights, mean))
 

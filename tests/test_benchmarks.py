@@ -374,3 +374,17 @@ def test_a_point_is_a_run_of_all_its_seeds(script, monkeypatch):
     assert (keys == cj.seed_keys(jax.random.key(4), 3)).all()
     assert parts == [cj.Gaussian(1), cj.Accumulate()]
     assert options == dict(num_samples=1000, num_generations=2, rows=True)
+
+
+def test_a_profile_names_the_kernels_of_a_cell(script, tmp_path, capsys):
+    kernels, run = script("kernels"), script("run")
+    cell = run.Cell("tiny", "gaussian", {"dim": 1}, 10, False, "accumulate-subsample", 3, 1.0)
+    times = kernels.kernel_times(cell)
+    assert list(times.values()) == sorted(times.values(), reverse=True)
+    assert any(name.startswith("gather (") for name in times)
+    assert not any("while" in name.partition("(")[2] for name in times)
+    kernels.show(cell, times, 2, tmp_path / "out.jsonl")
+    record = json.loads((tmp_path / "out.jsonl").read_text())
+    assert record["kernels_ns"] == dict(list(times.items())[:2])
+    assert record["generation_ns"] == pytest.approx(sum(times.values()))
+    assert len(capsys.readouterr().out.splitlines()) == 3

@@ -83,6 +83,9 @@ def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Fact
 
     lower (d, d), step (d,). Nothing collapsed is factorised, nor multiplied by itself, and what is singular stays so.
     """
+    if len(step) == 1:  # which XLA fuses with what is before and behind it, without a concatenation
+        added = jnp.exp(2 * log_share) * (lower**2 + step[:, None] ** 2)
+        return a.times(jnp.sqrt(1 + added))
     columns = jnp.exp(log_share) * jnp.concatenate([lower, step[:, None]], axis=1)
     grown = jnp.eye(len(step)) + jnp.matmul(columns, columns.T, precision="highest")
     return a.times(cholesky(grown))

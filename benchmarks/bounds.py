@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import measure
 
-from collapsejax.kernel_sums import _exp2
+from collapsejax.elementary import exp2
 from collapsejax.loop import COMPILER_OPTIONS
 from collapsejax.rng import normal
 from collapsejax.threefry import fused
@@ -72,7 +72,7 @@ def unit_costs() -> dict[str, float]:
 
     def exponential(value: Array, data: Array, turn: Array) -> Array:
         rows = turn.astype(float) + data
-        return sum(_exp2(-((value - row) ** 2)) for row in rows) / TERMS
+        return sum(exp2(-((value - row) ** 2)) for row in rows) / TERMS
 
     def product(value: Array, data: Array, turn: Array) -> Array:
         del turn

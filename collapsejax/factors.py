@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from .base import Array, pytree
+from .elementary import exp2
 from .lanes import cholesky, solve_lower, solve_upper, unless
 
 # A pivot is taken for zero below this many roundings of the data it was computed from.
@@ -63,7 +65,8 @@ class Factor:
         log_scale = jnp.max(jnp.where(used, self.log_scale[:, None], -jnp.inf), axis=0)
         finite = jnp.where(jnp.isneginf(log_scale), 0.0, log_scale)
         # Above the diagonal, where `lower` is zero, the difference may be of any size.
-        relative = jnp.exp(jnp.minimum(self.log_scale[:, None] - finite[None, :], 0.0))
+        below = jnp.minimum(self.log_scale[:, None] - finite[None, :], 0.0)
+        relative = exp2(below * np.float32(np.log2(np.e)))
         return _from_columns(jnp.matmul(self.unit, lower * relative, precision="highest"), log_scale)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .base import Array
+from .elementary import log, polynomial
 from .threefry import Stream, bits_by_column, fused, uniform
 
 
@@ -96,8 +97,8 @@ _LONG = 64  # numbers of an axis from which on it takes no longer to draw along 
 
 def _normal_of(word: Array) -> Array:
     u = ((word >> np.uint32(1)).astype(jnp.float32) + 0.5) * np.float32(2**-31)
-    w = jnp.maximum(-_log(u * (2 - u)), 0.0)
-    ratio = jnp.where(w < 5, _polynomial(_NORMAL_CENTRE, w - 2.5), _polynomial(_NORMAL_TAIL, jnp.sqrt(w) - 3.5))
+    w = jnp.maximum(-log(u * (2 - u)), 0.0)
+    ratio = jnp.where(w < 5, polynomial(_NORMAL_CENTRE, w - 2.5), polynomial(_NORMAL_TAIL, jnp.sqrt(w) - 3.5))
     size = jax.lax.bitcast_convert_type((1 - u) * ratio, jnp.uint32)
     return jax.lax.bitcast_convert_type(size | (word << np.uint32(31)), jnp.float32)
 
@@ -106,24 +107,6 @@ _NORMAL_CENTRE = (4.0368988e-08, 4.8611224e-07, -4.9907208e-06, -6.2180734e-06, 
 _NORMAL_CENTRE += (-5.9081716e-03, 3.4880266e-01, 2.1233137e00)
 _NORMAL_TAIL = (-1.6990258e-05, -2.5873139e-04, 8.3887088e-04, -1.0518993e-03, 1.3852338e-03, -2.8784757e-03)
 _NORMAL_TAIL += (4.6734428e-03, 1.4246305e00, 4.7170877e00)
-_LOG = (-1.2948805e-01, 1.4004637e-01, -1.2167192e-01, 1.4001185e-01, -1.6682303e-01, 2.0010746e-01)
-_LOG += (-2.4999718e-01, 3.3333209e-01, -5.0000000e-01)
-
-
-def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    """By Horner's rule, the highest power first."""
-    value = jnp.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        value = value * x + np.float32(coefficient)
-    return value
-
-
-def _log(x: Array) -> Array:
-    """The logarithm of normal float32 numbers, to 1.5e-7: 2^e (1 + m) with m in [-1/3, 1/3]."""
-    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
-    exponent = (bits - 0x3F2AAAAB) >> 23
-    m = jax.lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32) - 1
-    return exponent.astype(jnp.float32) * np.float32(np.log(2)) + (m * m * _polynomial(_LOG, m) + m)
 
 
 def chi(key: Array, degrees: Array) -> Array:
@@ -142,9 +125,9 @@ def chi(key: Array, degrees: Array) -> Array:
         normal, level = _normal_of(words[0]), uniform(words[1])
         step = jnp.maximum(width * normal, _JUST_ABOVE_MINUS_ONE)
         # log v - v + 1 + z^2 / 2 offset for v = (1 + step)^3: near 0 its first powers cancel, and are left out.
-        series = -3 * step**4 * _polynomial((-1 / 9, 1 / 8, -1 / 7, 1 / 6, -1 / 5, 1 / 4), step)
-        exact = 3 * (_log(1 + step) - step) - 3 * step**2 - step**3 + 4.5 * step**2
-        fits = _log(level) < offset * jnp.where(jnp.abs(step) < 0.1, series, exact)
+        series = -3 * step**4 * polynomial((-1 / 9, 1 / 8, -1 / 7, 1 / 6, -1 / 5, 1 / 4), step)
+        exact = 3 * (log(1 + step) - step) - 3 * step**2 - step**3 + 4.5 * step**2
+        fits = log(level) < offset * jnp.where(jnp.abs(step) < 0.1, series, exact)
         value = jnp.where(fits, jnp.sqrt(2 * offset * (1 + step)) * (1 + step), _REJECTED)
         return jnp.where(single, jnp.abs(normal), value)
 

@@ -106,6 +106,7 @@ FIELDS = {
 UNITS = {"words", "normals", "exponentials", "large_products", "small_products", "reads", "writes"}
 
 
+@pytest.mark.slow
 def test_a_cell_is_timed_and_recorded(tmp_path):
     out = tmp_path / "folder" / "speed.jsonl"
     command = f"run.py --only gaussian-d1-n100-replace --seeds 4000 --repeats 1 --out {out}".split()

@@ -119,7 +119,8 @@ def test_what_is_extinct_stays_extinct(key):
     assert (pooled == pooled[:, :1]).all()
 
 
-@pytest.mark.parametrize("workflow", [cj.AccumulateSubsample(), pytest.param(cj.Replace(), marks=slow)])
+@slow
+@pytest.mark.parametrize("workflow", [cj.AccumulateSubsample(), cj.Replace()])
 def test_a_hundred_thousand_outcomes(key, workflow):
     """From generation to generation: counts are whole and sum to n, and as many are missing as there should be.
 

@@ -159,10 +159,10 @@ def test_scan_is_a_python_loop(key, name, workflow):
     ("name", "workflow"),
     [
         ("gaussian", "accumulate"),
-        ("kde", "accumulate-subsample"),
         *[
             pytest.param(name, workflow, marks=pytest.mark.slow)
             for name, workflow in [
+                ("kde", "accumulate-subsample"),
                 ("categorical", "accumulate-subsample"),
                 ("gaussian", "replace"),
                 ("gaussian", "accumulate-subsample"),

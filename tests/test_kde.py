@@ -104,7 +104,8 @@ def test_kernel_sums_are_carried_on(key):
     assert float(once.log_sums.min()) < -103  # where float32's exponential is 0
 
 
-@pytest.mark.parametrize("kernel", [pytest.param("gaussian", marks=pytest.mark.slow), "tophat"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["gaussian", "tophat"])
 def test_samples_follow_the_estimate(key, kernel):
     """Mean of the training rows; covariance theirs plus the kernel's: h^2 I, or h^2 / (d + 2) I for a ball."""
     task = cj.KDE(cj.sources.moons(), 0.7, kernel=kernel, num_test=3)

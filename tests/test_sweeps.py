@@ -184,7 +184,8 @@ def test_summary_is_that_of_the_seeds():
             np.testing.assert_allclose(a, b, rtol=0.02 if quantile else 1e-6, atol=1e-6, err_msg=statistic)
 
 
-@pytest.mark.parametrize("chunk", [3, *(pytest.param(chunk, marks=pytest.mark.slow) for chunk in (11, 25))])
+@pytest.mark.slow
+@pytest.mark.parametrize("chunk", [3, 11, 25])
 def test_summaries_do_not_depend_on_chunks(chunk, tmp_path):
     sizes = {**SIZE, "num_samples": (6, 8), "num_seeds": 25}
     stored = cj.sweep(GRID, ["replace", "accumulate"], **sizes, keep="summary", chunk=chunk, out=tmp_path / "s")

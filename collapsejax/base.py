@@ -111,6 +111,12 @@ def check_share(name: str, value: Any, *, zero: bool = True) -> None:
         raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
+def check_features(source: Any) -> None:
+    """Raise ValueError for a source of sequences, where one of features is wanted."""
+    if hasattr(source, "vocab_size"):
+        raise ValueError(f"source {source.name!r}: gives sequences; choose one of rows, such as moons or table")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """How to say which of the `known` names was meant by `name`."""
     known = list(known)
@@ -161,6 +167,31 @@ class Source(Protocol):
 
     def moments(self, real: PyTree) -> tuple[Array, Array]:
         """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""
+
+
+class SequenceSource(Protocol):
+    """Real data whose rows are L = `window` tokens, numbers below `vocab_size` <= 256. Optional: `num_held_out`,
+    `num_validation` and `paddable`, as in `Source`; `decode(row) -> str`; `entropy_rate(real) -> ()` (nats);
+    `log_prob(real, tokens) -> (n, L)`, exact, in nats, of each of `tokens` (n, L) given those before it.
+    """
+
+    vocab_size: int
+    window: int
+
+    def check(self, num_samples: int) -> None:
+        """As in `Source`."""
+
+    def init(self, key: Array) -> PyTree:
+        """What is fixed for one seed, such as a table of transition probabilities; () where nothing is."""
+
+    def sample(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n rows to fit to, (n, L) uint8."""
+
+    def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n held-out rows, (n, L) uint8."""
+
+    def sample_validation(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n rows to choose settings by, (n, L) uint8, which are in neither of the other parts."""
 
 
 class Task(Protocol):

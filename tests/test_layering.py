@@ -35,7 +35,8 @@ INNER_LEVELS = {
         {"engine", "closed_forms", "mixing", "wishart", "fresh", "families", "regression", "outcomes", "bandwidths"},
         {"curves"},
         {"limits", "precision"},
-    ]
+    ],
+    "sources": [{"shapes", "table", "markov", "corpus", "tokenizers"}, {"text"}],
 }
 
 

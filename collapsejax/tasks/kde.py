@@ -9,7 +9,18 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, Source, check_count, check_not_negative, check_positive, nearest, pytree, static
+from ..base import (
+    Array,
+    PyTree,
+    Source,
+    check_count,
+    check_features,
+    check_not_negative,
+    check_positive,
+    nearest,
+    pytree,
+    static,
+)
 from ..datasets import KernelSums, Rows, Spread
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..threefry import fused
@@ -74,6 +85,7 @@ class KDE:
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_features(self.source)
         if isinstance(self.bandwidth, str):
             if self.bandwidth not in BANDWIDTH_RULES:
                 hint = nearest(self.bandwidth, BANDWIDTH_RULES)

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 
 from .base import Array, Values, pytree
 from .counts import multivariate_hypergeometric
-from .rng import subset
-from .threefry import fused, uniform
+from .rng import by_weight, subset
 
 
 @pytree
@@ -89,20 +88,37 @@ class Rows:
 
         The uniforms behind it have 24 bits: a pool should have no more than some millions of rows.
         """
-        uniforms = uniform(jax.random.bits(fused(key), (k,), jnp.uint32))
+        return self.take(by_weight(key, k, self.count, self.capacity, self._unequal(), self._sums)).values
 
-        def by_weight(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            unequal, _ = carry
-            # On what depends on the loop's state, or XLA would always run it.
-            cumulative = jnp.cumsum(jnp.where(unequal, self.weights, 0.0))
-            indices = jnp.searchsorted(cumulative, uniforms * cumulative[-1], side="left")
-            return ~unequal, indices.astype(jnp.int32)
+    def lottery(self) -> Lottery:
+        """What draws rows again and again as `resample` does, adding up the weights but once."""
+        present = jax.lax.cummax(jnp.where(self.weights > 0, jnp.arange(self.capacity), 0))
+        return Lottery(self, self._unequal(), self._sums(jnp.bool_(True)), present)
 
+    def _unequal(self) -> Array:
         filled = jnp.arange(self.capacity) < self.count
-        unequal = jnp.any(filled & (self.weights != self.weights[0])) | (self.weights[0] == 0)
-        equal = jnp.clip(jnp.ceil(uniforms * self.count) - 1, 0, self.capacity - 1).astype(jnp.int32)
-        _, indices = jax.lax.while_loop(lambda carry: carry[0], by_weight, (unequal, equal))
-        return self.take(indices).values
+        return jnp.any(filled & (self.weights != self.weights[0])) | (self.weights[0] == 0)
+
+    def _sums(self, wanted: Array) -> Array:
+        return jnp.cumsum(jnp.where(wanted, self.weights, 0.0))
+
+
+class Lottery(NamedTuple):
+    """Rows to be drawn with replacement, by weight: whether weights differ, their sums (C,), the last present row (C,).
+
+    What is drawn does not depend on the room behind the rows.
+    """
+
+    rows: Rows
+    unequal: Array
+    sums: Array
+    present: Array
+
+    def draw(self, key: Array, k: int) -> Values:
+        """K values: pytree of (k, ...). A row of weight 0 is never among them."""
+        indices = by_weight(key, k, self.rows.count, self.rows.capacity, self.unequal, lambda wanted: self.sums)
+        # Sums that are rounded otherwise from one row to the next may rise at a row of weight 0.
+        return self.rows.take(self.present[indices]).values
 
 
 class Spread(NamedTuple):

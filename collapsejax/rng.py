@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +12,23 @@ import numpy as np
 
 from .base import Array
 from .threefry import Stream, fused, uniform
+
+
+def by_weight(key: Array, k: int, count: Array, capacity: int, unequal: Array, sums: Callable[[Array], Array]) -> Array:
+    """Draw k of the integers 0 ... count-1 with replacement, (k,) int32, by weights that are `unequal` or not.
+
+    `sums(wanted)`, of a flag that is true, are those of the weights up to each integer (capacity,).
+    """
+    uniforms = uniform(jax.random.bits(fused(key), (k,), jnp.uint32))
+
+    def search(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        wanted, _ = carry
+        cumulative = sums(wanted)  # on what depends on the loop's state, or XLA would always add them up
+        indices = jnp.searchsorted(cumulative, uniforms * cumulative[count - 1], side="left")
+        return ~wanted, indices.astype(jnp.int32)
+
+    equal = jnp.clip(jnp.ceil(uniforms * count) - 1, 0, capacity - 1).astype(jnp.int32)
+    return jax.lax.while_loop(lambda carry: carry[0], search, (unequal, equal))[1]
 
 
 def subset(key: Array, count: Array, k: Array, room: int | None = None) -> Array:

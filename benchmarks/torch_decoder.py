@@ -53,7 +53,7 @@ class TorchDecoder(nn.Module):
         values["final_norm.weight"] = params["final_norm"]["scale"]
         for number in range(decoder.depth):
             for name, layer in params[f"block_{number}"].items():
-                values[f"blocks.{number}.{name}.weight"] = layer["scale"] if "scale" in layer else layer["kernel"].T
+                values[f"blocks.{number}.{name}.weight"] = layer["scale"] if "norm" in name else layer.T
         self.load_state_dict({name: torch.tensor(np.array(value)) for name, value in values.items()})
 
     def forward(self, before: torch.Tensor, start: int = 0, caches: list[list] | None = None) -> torch.Tensor:

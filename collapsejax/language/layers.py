@@ -38,6 +38,49 @@ def _lookup_backward(residuals: tuple[Array, Array], gradient_NxD: Array) -> tup
 lookup.defvjp(_lookup_forward, _lookup_backward)
 
 
+@jax.custom_vjp
+def dense(x_NxI: Array, kernel_IxO: Array) -> Array:
+    """The product (N, O); the gradient of the kernel is one that is fast on a CPU also where I > O."""
+    return x_NxI @ kernel_IxO
+
+
+def _dense_forward(x_NxI: Array, kernel_IxO: Array) -> tuple[Array, tuple[Array, Array]]:
+    return x_NxI @ kernel_IxO, (x_NxI, kernel_IxO)
+
+
+def _dense_backward(residuals: tuple[Array, Array], gradient_NxO: Array) -> tuple[Array, Array]:
+    x_NxI, kernel_IxO = residuals
+    if x_NxI.shape[1] <= gradient_NxO.shape[1]:
+        return gradient_NxO @ kernel_IxO.T, x_NxI.T @ gradient_NxO
+    return gradient_NxO @ kernel_IxO.T, jax.lax.optimization_barrier(_transposed(gradient_NxO) @ x_NxI).T
+
+
+dense.defvjp(_dense_forward, _dense_backward)
+
+
+@jax.custom_vjp
+def product(a_BxHxLxM: Array, b_BxHxMxE: Array) -> Array:
+    """The product (B, H, L, E) for each row and head; both gradients are products that are fast on a CPU."""
+    return a_BxHxLxM @ b_BxHxMxE
+
+
+def _product_forward(a_BxHxLxM: Array, b_BxHxMxE: Array) -> tuple[Array, tuple[Array, Array]]:
+    return a_BxHxLxM @ b_BxHxMxE, (a_BxHxLxM, b_BxHxMxE)
+
+
+def _product_backward(residuals: tuple[Array, Array], gradient_BxHxLxE: Array) -> tuple[Array, Array]:
+    a_BxHxLxM, b_BxHxMxE = residuals
+    return gradient_BxHxLxE @ b_BxHxMxE.swapaxes(2, 3), _transposed(a_BxHxLxM) @ gradient_BxHxLxE
+
+
+product.defvjp(_product_forward, _product_backward)
+
+
+def _transposed(matrix: Array) -> Array:
+    """The transpose, made before it is used: XLA:CPU has a fast product for all but a left factor to be transposed."""
+    return jax.lax.optimization_barrier(matrix.swapaxes(-1, -2))
+
+
 def split_heads(x_NxD: Array, length: int, heads: int) -> Array:
     """(B, H, L, E): the layout in which a head's products run fastest, and a cache decodes twice as fast."""
     x_BxLxHxE = x_NxD.reshape(-1, length, heads, x_NxD.shape[-1] // heads)
@@ -55,10 +98,10 @@ def attend(q_BxHxLxE: Array, k_BxHxMxE: Array, v_BxHxMxE: Array, seen_LxM: Array
 
     What is not seen has a weight, and so a gradient, of exactly 0.
     """
-    scores_BxHxLxM = jnp.einsum("bhle,bhme->bhlm", q_BxHxLxE * q_BxHxLxE.shape[-1] ** -0.5, k_BxHxMxE)
+    scores_BxHxLxM = product(q_BxHxLxE * q_BxHxLxE.shape[-1] ** -0.5, k_BxHxMxE.swapaxes(2, 3))
     scores_BxHxLxM = jnp.where(seen_LxM[None, None], scores_BxHxLxM.astype(jnp.float32), -jnp.inf)
     weights_BxHxLxM = jax.nn.softmax(scores_BxHxLxM, axis=-1).astype(v_BxHxMxE.dtype)
-    return jnp.einsum("bhlm,bhme->bhle", weights_BxHxLxM, v_BxHxMxE)
+    return product(weights_BxHxLxM, v_BxHxMxE)
 
 
 def rotation(length: int, size: int) -> np.ndarray:

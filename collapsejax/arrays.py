@@ -60,7 +60,7 @@ def write_skeleton(path: Path, manifest: Manifest) -> None:
     else:
         inner, dtype = {"seed": (manifest.num_seeds, manifest.chunk)}, "float32"
     for metric in manifest.metrics:
-        add(group, metric, inner | ends, dtype, metric_labels(metric))
+        add(group, metric, inner | ends, dtype, metric_labels(metric, manifest.configuration["task"]["name"]))
     with warnings.catch_warnings():
         # Consolidated metadata await zarr's next specification; xarray looks for them and complains without.
         warnings.simplefilter("ignore", ZarrUserWarning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from .summaries import STATISTICS, exact_statistics
 
 # Metric: (long name, units).
 METRICS = {
+    "test_loss": ("Cross-entropy on held-out rows", "nats a token"),
+    "train_loss": ("Cross-entropy in training", "nats a token"),
     "trace_ratio": ("tr(fitted cov.) / tr(true cov.)", "1"),
     "mean_sq_error": ("Squared error of the fitted mean", "data units squared"),
     "logdet_ratio": ("log(det fitted / det true cov.)", "nats"),
@@ -26,6 +29,15 @@ METRICS = {
     "heterozygosity": ("Heterozygosity, 1 - sum of squares", "1"),
     "num_extinct": ("Outcomes lost", "1"),
     "sq_error": ("Squared error of the fit", "units of the fit squared"),
+    "distinct_ngrams": ("Different trigrams / trigrams", "1"),
+    "repeated_ngrams": ("Trigrams that repeat in their row", "1"),
+}
+# By task, metrics that are not what the others' of their name are.
+_OF_TASK = {
+    "transformer": {
+        "kl": ("KL(true || fitted)", "nats a token"),
+        "entropy": ("Entropy of the tokens that models write", "nats"),
+    },
 }
 
 
@@ -39,9 +51,9 @@ def check_metrics(wanted: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
 
 
-def metric_labels(name: str) -> dict[str, str]:
+def metric_labels(name: str, task: str | None = None) -> dict[str, str]:
     """Attributes of a metric's variable: "long_name" and "units"; a metric of the user's own has its name."""
-    long_name, units = METRICS.get(name, (name, ""))
+    long_name, units = _OF_TASK.get(task, {}).get(name) or METRICS.get(name, (name, ""))
     return {"long_name": long_name, "units": units}
 
 
@@ -113,7 +125,8 @@ def to_dataset(
     *_, num_seeds, num_generations = next(iter(metrics.values())).shape
     sizes = dict(num_seeds=num_seeds, num_generations=num_generations, summary=summary)
     axes = (*dims, "statistic" if summary else "seed", "generation")
-    variables = {name: (axes, metrics[name], metric_labels(name)) for name in in_order(metrics)}
+    task = json.loads(attributes.get("task", "{}")).get("name")
+    variables = {name: (axes, metrics[name], metric_labels(name, task)) for name in in_order(metrics)}
     return xr.Dataset(variables, coordinates(dims, num_samples, **sizes), dict(attributes))
 
 

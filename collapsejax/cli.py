@@ -14,7 +14,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from . import compilation_cache
-from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression
+from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate
 
@@ -44,6 +44,7 @@ _RUNS = {
     "regression": RunRegression,
     "categorical": RunCategorical,
     "family": RunFamily,
+    "transformer": RunTransformer,
 }
 
 

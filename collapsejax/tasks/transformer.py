@@ -85,8 +85,8 @@ class Transformer:
     positions: str = static(default="learned")
     dtype: str = static(default="float32")
     train: str = static(default="fixed_steps")
-    num_steps: int = static(default=300)
-    num_epochs: float = 18.75
+    num_steps: int = static(default=400)
+    num_epochs: float = 25.0
     batch_size: int = static(default=16)
     learning_rate: float = 3e-3
     weight_decay: float = 0.01

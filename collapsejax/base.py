@@ -46,9 +46,7 @@ def pytree(cls: type[T]) -> type[T]:
 
     def flatten_with_keys(config: T) -> tuple[list[tuple], tuple]:
         leaves, static_values = flatten(config)
-        return [
-            (jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(traced, leaves, strict=True)
-        ], static_values
+        return list(zip(map(jax.tree_util.GetAttrKey, traced), leaves, strict=True)), static_values
 
     def unflatten(static_values: tuple, leaves: Iterable[Any]) -> T:
         return cls(**dict(zip(traced, leaves, strict=True)), **dict(zip(statics, static_values, strict=True)))
@@ -206,6 +204,11 @@ class Task(Protocol):
     summaries have `draw` and `capacity`, as rows do. `log_density(truth, values) -> (n,)` is that of the real
     distribution. `at(generation) -> Task` is the task as it is in one generation, where it changes.
     `check(num_samples)` raises ValueError for values that make no sense, before anything is compiled.
+    `costly = True` says that programs take long to compile and generations long to run: in sweeps workflows then share
+    a program, and each generation is stored as it finishes; on a CPU seeds run in turn. `specimens(truth, params) ->
+    (k, L)` gives a few rows of the fitted model, numbers to look at, which sweeps keep for every seed and generation.
+    `validation_loss(key, truth, params) -> ()` is the loss to choose settings by, on rows that the key draws, which are
+    neither for training nor for tests; None in its place says that there are no such rows.
 
     Keys are JAX's own. `collapsejax.fused` makes of one a key with the same random bits, which `jax.random` then draws
     up to ten times as fast on a CPU.

@@ -25,8 +25,10 @@ _LATER = {
     "save": "store",
     "summarize": "results",
     "sweep": "sweeps",
+    "synthetic_value": "value",
     "theory": "theory",
     "until_collapse": "fixation",
+    "value_table": "value",
 }
 
 __all__ = [

@@ -118,7 +118,9 @@ def _plain(tree: PyTree) -> list[np.ndarray]:
 def _like(leaf: np.ndarray, want: jax.ShapeDtypeStruct) -> Any:
     if not jnp.issubdtype(want.dtype, jax.dtypes.prng_key):
         return leaf
-    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(want))
+    kinds = []
+    jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), want)  # which wants an array
+    return jax.random.wrap_key_data(leaf, impl=kinds[0])
 
 
 def _digest(content: PyTree) -> np.ndarray:

@@ -17,9 +17,9 @@ class Training:
     """How a decoder is trained. One of `num_steps` and `num_epochs` is None.
 
     Args:
-        num_steps: minibatches, however many rows there are.
+        num_steps: minibatches, however many rows there are. May be traced, also as a float.
         num_epochs: or as many minibatches as hold the rows that are there (of weight above 0) this many times, rounded
-            up. May be traced.
+            up. May be traced, too.
         batch_size: rows of a minibatch.
         learning_rate: the highest of AdamW.
         weight_decay: of AdamW, on all parameters; like all of its steps, times the learning rate.
@@ -30,7 +30,7 @@ class Training:
     Raises ValueError for numbers that make no sense.
     """
 
-    num_steps: int | None = static(default=300)
+    num_steps: int | None = 300
     num_epochs: float | None = None
     batch_size: int = static(default=16)
     learning_rate: float = 3e-3
@@ -40,8 +40,6 @@ class Training:
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.num_steps is not None:
-            check_count("num_steps", self.num_steps)
         check_count("batch_size", self.batch_size)
 
     def check(self) -> None:
@@ -49,6 +47,8 @@ class Training:
         if (self.num_steps is None) == (self.num_epochs is None):
             given = f"num_steps={self.num_steps}, num_epochs={self.num_epochs}"
             raise ValueError(f"{given}: give one of them, and None for the other")
+        if self.num_steps is not None:
+            check_count("num_steps", self.num_steps)
         if self.num_epochs is not None:
             check_positive("num_epochs", self.num_epochs)
         check_positive("learning_rate", self.learning_rate)
@@ -57,10 +57,10 @@ class Training:
         check_share("final_share", self.final_share)
         check_positive("clip_norm", self.clip_norm)
 
-    def steps(self, rows: Rows) -> Array | int:
+    def steps(self, rows: Rows) -> Array:
         """Minibatches that a fit to `rows` takes."""
         if self.num_steps is not None:
-            return self.num_steps
+            return jnp.asarray(self.num_steps, jnp.int32)
         num_present = jnp.sum(rows.weights > 0)
         batches = self.num_epochs * num_present / self.batch_size
         # Less than rounding adds: 0.3 epochs of 160 rows are 3 minibatches of 16, not 4.

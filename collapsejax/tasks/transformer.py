@@ -13,6 +13,7 @@ from ..datasets import Rows
 from ..threefry import fused
 
 _ORDER = 3  # of the n-grams that are counted
+_NUM_SPECIMENS = 5
 
 
 class TransformerTruth(NamedTuple):
@@ -85,7 +86,7 @@ class Transformer:
     positions: str = static(default="learned")
     dtype: str = static(default="float32")
     train: str = static(default="fixed_steps")
-    num_steps: int = static(default=400)
+    num_steps: int = 400
     num_epochs: float = 25.0
     batch_size: int = static(default=16)
     learning_rate: float = 3e-3
@@ -99,6 +100,7 @@ class Transformer:
     num_scored: int = static(default=64)
 
     name: ClassVar[str] = "transformer"
+    costly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not hasattr(self.source, "vocab_size"):
@@ -107,7 +109,7 @@ class Transformer:
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name}={value!r}: there is no such; {nearest(str(value), known)}")
-        for name in ("num_steps", "num_test", "num_scored"):
+        for name in ("num_test", "num_scored"):
             check_count(name, getattr(self, name))
         check_count("window", self.source.window, least=_ORDER)
         if self.top_k is not None:
@@ -184,6 +186,17 @@ class Transformer:
             "repeated_ngrams": language.repeated_ngrams(params.scored, vocab_size, _ORDER),
         }
         return metrics if truth.true_loss is None else metrics | {"kl": test_loss - truth.true_loss}
+
+    def validation_loss(self, key: Array, truth: TransformerTruth, params: TransformerParams) -> Array:
+        """Cross-entropy (nats a token) on as many rows for validation as for tests, or all that there are."""
+        num_rows = min(self.num_test, getattr(self.source, "num_validation", self.num_test))
+        rows = self.source.sample_validation(key, truth.real, num_rows)
+        return -jnp.mean(_language().log_likelihood(self.decoder, params.variables, rows))
+
+    def specimens(self, truth: TransformerTruth, params: TransformerParams) -> Array:
+        """A few rows that the model wrote, (k, L)."""
+        del truth
+        return params.scored[:_NUM_SPECIMENS]
 
     def log_density(self, truth: TransformerTruth, values: Array) -> Array:
         """Log-probability (nats) of rows (n, L) under the model trained on real data, which stands for the truth."""

@@ -21,15 +21,10 @@ from .manifest import digest
 
 
 class Checkpoints:
-    """The folder of a process for the call that it is at: one checkpoint, whole or not there.
+    """The folder of a process, which need not be there, for the call that it is at: one checkpoint, or none."""
 
-    Args:
-        path: the folder, which need not be there.
-        process: number of this process.
-    """
-
-    def __init__(self, path: Path, process: int) -> None:
-        self._path, self._process = path, process
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def save(self, call: Any, saved: Saved) -> None:
         """Keep the state of a call, JSON values, in place of what was kept before. Raises OSError where it cannot."""
@@ -88,8 +83,9 @@ class Checkpoints:
 
         logging.getLogger("absl").setLevel(logging.ERROR)  # of what it writes, and how fast
         # Processes of a sweep do not wait for one another.
+        process = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
-            primary_host=self._process, active_processes={self._process}, barrier_sync_key_prefix=str(self._process)
+            primary_host=process, active_processes={process}, barrier_sync_key_prefix=str(process)
         )
         return ocp.StandardCheckpointer(multiprocessing_options=alone)
 

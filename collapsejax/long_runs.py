@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from .cells import Settings
 from .checkpoints import Checkpoints
 from .grid import RUNNING, Cell
@@ -24,14 +26,17 @@ class LongRuns:
     def __init__(self, results: Shards | Memory, out: Path | None, share: tuple[int, int]) -> None:
         process, self._num_processes = share
         self._results, self._folder = results, out and out / RUNNING
-        self._checkpoints = out and Checkpoints(self._folder / str(process), process)
+        # Orbax refuses where JAX knows of other processes but is not connected to them, as after `--distributed`.
+        unconnected = jax.process_count() > 1 and not jax.distributed.is_initialized()
+        self._checkpoints = None if out is None or unconnected else Checkpoints(self._folder / str(process))
 
     def program(
         self, cells: Sequence[Cell], settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
     ) -> LongProgram:
         """The program of some cells, given for each shard how many of its seeds are there; `say` is told its progress.
 
-        After each generation the metrics so far are in the store, and a checkpoint.
+        After each generation the metrics so far are in the store, and a checkpoint, unless processes were connected by
+        JAX and no longer are.
         """
         places = [cell.index for cell in cells]
         return LongProgram(cells, settings, _Watch(places, there, self._results, self._checkpoints, say))
@@ -39,7 +44,8 @@ class LongRuns:
     def forget_checkpoints(self) -> None:
         """Remove them, since all that they are for is complete."""
         if self._folder and self._folder.exists():
-            self._checkpoints.clear()
+            if self._checkpoints:
+                self._checkpoints.clear()
             if self._num_processes == 1:  # those of processes that were here before
                 shutil.rmtree(self._folder, ignore_errors=True)
             with contextlib.suppress(OSError):

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from .base import Array, PyTree
@@ -158,9 +158,10 @@ class LongProgram:
         cell, others = jax.ShapeDtypeStruct((), jnp.int32), running._replace(truth=None)
         arguments = (running.truth, self._leaves, self._sizes, cell, others)
         jaxpr, shapes = jax.make_jaxpr(generation, return_shape=True)(*arguments)
-        evaluate, structure = jax.extend.core.jaxpr_as_fun(jaxpr), jax.tree.structure(shapes)
+        evaluate, structure = jaxpr_as_fun(jaxpr), jax.tree.structure(shapes)
         self._generation = lambda *arguments: jax.tree.unflatten(structure, evaluate(*jax.tree.leaves(arguments)))
-        read = {id(variable) for equation in jaxpr.eqns for variable in equation.invars}
+        uses = [jaxpr.jaxpr.outvars, *(equation.invars for equation in jaxpr.eqns)]
+        read = {id(variable) for variables in uses for variable in variables}
         truth = jax.tree.leaves(running.truth)
         variables = jaxpr.jaxpr.invars[: len(truth)]
         is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

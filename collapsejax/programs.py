@@ -180,7 +180,8 @@ def host_free_bytes() -> int:
 
 def bytes_of(compiled: Any) -> int:
     account = compiled.memory_analysis()
-    return account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
+    need = account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
+    return need - account.alias_size_in_bytes  # arguments whose memory results take
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ from collapsejax import console, loop
 from collapsejax.datasets import Rows
 from collapsejax.long_programs import LongProgram
 from collapsejax.plan import make_plan
+from collapsejax.programs import Shape
 from collapsejax.sweeps import rehearse
 from collapsejax.workflows import find
 
@@ -157,6 +158,19 @@ def test_what_no_generation_reads_is_not_computed():
     program = LongProgram(plan.grid.cells, plan.settings)
     program._trace(plan.key)
     assert [leaf is not None for leaf in program._unread] == [False, False, True]  # key, mean, unread
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_memory_is_that_of_each_seed_and_a_constant(in_turn):
+    """In turn only what is carried comes with a seed; in step also what a generation needs in between."""
+    sizes = dict(SIZE, num_samples=1000)
+    plan = make_plan(Warm(), ["accumulate"], **sizes, num_seeds=100, in_turn=in_turn)
+    program = LongProgram(plan.grid.cells, plan.settings)
+    need = [program.compile(plan.key, Shape(1, seeds, 1 if in_turn else seeds)) for seeds in (2, 4, 20)]
+    a_seed, state = (need[2] - need[1]) / 16, plan.state_bytes([0])
+    np.testing.assert_allclose(need[1] - need[0], 2 * a_seed, rtol=0.1)
+    assert (a_seed < 1.1 * state) == in_turn
 
 
 def test_what_is_done_can_be_read_during_the_run(whole, tmp_path):

@@ -119,7 +119,7 @@ def _factor(rows: Array, offset: Array, degrees: Array) -> Factor:
     lower = cholesky(gram * unit[:, None] * unit[None, :])
     clear = jnp.all(square > (_CLEAR * jnp.finfo(rows.dtype).eps) ** 2 * (square + offset**2))
     within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
-    enough = clear & within & jnp.all(jnp.diagonal(lower) > _SAFE_PIVOT) & (degrees >= rows.shape[1])
+    enough = clear & within & _is_safe(lower) & (degrees >= rows.shape[1])
 
     def reflected(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         missing, _ = carry
@@ -128,6 +128,16 @@ def _factor(rows: Array, offset: Array, degrees: Array) -> Factor:
 
     start = (~enough, _from_columns(length[:, None] * lower, jnp.zeros_like(length)))
     return jax.lax.while_loop(lambda carry: carry[0], reflected, start)[1]
+
+
+def _is_safe(lower: Array) -> Array:
+    """Whether the Cholesky factor of correlations has no small pivot.
+
+    The largest is 1, but a vanishing one may be infinite: XLA may compute it twice, and round once to 0, whose inverse
+    then multiplies the other.
+    """
+    pivots = jnp.diagonal(lower)
+    return jnp.all((pivots > _SAFE_PIVOT) & (pivots < 2))
 
 
 def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
@@ -187,7 +197,7 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     upper = jnp.concatenate([length[:, None] * root, jnp.zeros_like(response)], axis=1)
     lower = jnp.concatenate([upper, jnp.append(response[:, 0], size)[None, :]])
     fast = _from_columns(lower, jnp.broadcast_to(scale, a.log_scale.shape))
-    missing = ~jnp.all(jnp.diagonal(root) > _SAFE_PIVOT)
+    missing = ~_is_safe(root)
 
     def reflected(carry: tuple[Array, Factor]) -> tuple[Array, Factor]:
         missing, _ = carry

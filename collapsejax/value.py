@@ -64,9 +64,10 @@ def synthetic_value(
     Returns:
         A dataset of metrics (num_real, num_synthetic, seed), whose attributes are as those of `sweep`. With `tune`
         there are the chosen values, as a variable of that field's name (num_real, num_synthetic), and
-        "validation_loss" (num_real, num_synthetic, candidate), means over the seeds: a best candidate at one of the
-        ends calls for more of them. What a teacher got is in the attributes, as "teacher_num_steps". `value_table`
-        says what is best. `collapsejax.save` stores it, and `xarray.open_zarr` reads it again.
+        "validation_loss" (num_real, num_synthetic, candidate), means over the seeds, +inf where there is none: a best
+        candidate at one of the ends calls for more of them. What a teacher got is in the attributes, as
+        "teacher_num_steps". `value_table` says what is best. `collapsejax.save` stores it, and `xarray.open_zarr` reads
+        it again.
 
     On a CPU seeds of a costly task run in turn, else in step, and their rows are all in memory. Two programs serve all
     cells: one fits, the other draws. Candidates share them unless their field is static.
@@ -202,12 +203,12 @@ class _Study:
         losses, best = [], None
         for place, task in enumerate(self._tasks):
             fitted = self.programs.fit(task, (first, num_real, num_synthetic, use), synthetic)
-            losses.append(0.0 if fitted.loss is None else float(np.mean(fitted.loss, dtype=float)))
+            losses.append(0.0 if fitted.loss is None else _mean_or_inf(fitted.loss))
             if best is None or losses[-1] < losses[best.place]:
                 kept = fitted if use == GENERATOR else None
                 best = _Best(place, losses, jax.device_get(fitted.metrics), kept)
+            self._done += use == CELL and place == len(self._tasks) - 1
             self._tell(label if self._field is None else f"{label}, {self._field}={self._candidates[place]}")
-        self._done += use == CELL
         return best
 
     def of_itself(self, place: int, num_real: int) -> Any:
@@ -221,6 +222,12 @@ class _Study:
         if self._report:
             seeds = self.programs.num_seeds
             self._report(Progress(doing, self._done, self._num_cells, self._done * seeds, self._num_cells * seeds))
+
+
+def _mean_or_inf(losses: Array) -> float:
+    """The mean of losses (S,); infinite, so that no candidate is chosen for it, where there is none."""
+    mean = float(np.mean(losses, dtype=float))
+    return np.inf if np.isnan(mean) else mean
 
 
 def _attributes(task: Task, num_seeds: int, key: Array) -> dict[str, Any]:

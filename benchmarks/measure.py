@@ -78,15 +78,15 @@ def peak_bytes() -> int:
     return resident if in_use is None else in_use
 
 
-def provenance() -> dict[str, Any]:
-    """The device, the cores that the process may use, versions, and the time."""
+def provenance(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+    """The device, the cores that the process may use, versions of `packages`, and the time."""
     import jax
 
     device = jax.devices()[0]
     return {
         "device": {"platform": device.platform, "kind": device.device_kind, "cpu": _cpu_model()},
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

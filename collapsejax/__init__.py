@@ -5,7 +5,7 @@ import importlib
 from . import sources
 from .base import pytree, static
 from .loop import Result, run, run_seeds, seed_keys
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from .threefry import fused
 from .workflows import (
     Accumulate,
@@ -25,8 +25,10 @@ _LATER = {
     "save": "store",
     "summarize": "results",
     "sweep": "sweeps",
+    "synthetic_value": "value",
     "theory": "theory",
     "until_collapse": "fixation",
+    "value_table": "value",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Replace",
     "Result",
     "Selected",
+    "Transformer",
     "Weighted",
     "Window",
     "fused",

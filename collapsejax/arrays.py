@@ -14,8 +14,9 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
+from .grid import SPECIMENS
 from .manifest import Manifest
-from .results import coordinates, metric_labels
+from .results import coordinates, inner_dimensions, metric_labels
 from .states import BINS, NUM_MOMENTS
 from .summaries import STATISTICS
 
@@ -27,8 +28,9 @@ SHARDS = "shards"
 def write_skeleton(path: Path, manifest: Manifest) -> None:
     """Make a zarr group at `path` with all that a sweep's store has but the chunks of its results.
 
-    Results have dimensions (cell dimensions, seed or statistic, generation). With summaries, a group "shards" holds
-    the mergeable states of each chunk of seeds, in arrays "<metric>_moments" and "<metric>_counts".
+    Results have dimensions (cell dimensions, seed or statistic, generation), specimens two more. With summaries, a
+    group "shards" holds the mergeable states of each chunk of seeds, in arrays "<metric>_moments" and
+    "<metric>_counts".
     """
     sizes = dict(num_seeds=manifest.num_seeds, num_generations=manifest.num_generations, summary=manifest.summary)
     coords = coordinates(manifest.dims, manifest.configuration["num_samples"], **sizes)
@@ -60,11 +62,22 @@ def write_skeleton(path: Path, manifest: Manifest) -> None:
     else:
         inner, dtype = {"seed": (manifest.num_seeds, manifest.chunk)}, "float32"
     for metric in manifest.metrics:
-        add(group, metric, inner | ends, dtype, metric_labels(metric))
+        add(group, metric, inner | ends, dtype, metric_labels(metric, manifest.configuration["task"]["name"]))
+    if manifest.specimens:
+        lengths, dtype = manifest.specimens
+        whole = {name: (length, length) for name, length in zip(inner_dimensions(SPECIMENS), lengths, strict=True)}
+        add(group, SPECIMENS, inner | ends | whole, str(dtype), metric_labels(SPECIMENS))
     with warnings.catch_warnings():
         # Consolidated metadata await zarr's next specification; xarray looks for them and complains without.
         warnings.simplefilter("ignore", ZarrUserWarning)
         zarr.consolidate_metadata(path)
+
+
+def empty(manifest: Manifest, name: str, leading: tuple[int, ...]) -> np.ndarray:
+    """Results without values: of a metric (*leading, G), of specimens (*leading, G, k, L); NaN, or 0 of integers."""
+    shape, dtype = manifest.specimens if name == SPECIMENS else ((), np.dtype(np.float32))
+    value = np.nan if dtype.kind == "f" else 0
+    return np.full((*leading, manifest.num_generations, *shape), value, dtype)
 
 
 def _layout(dtype: np.dtype) -> dict[str, Any]:

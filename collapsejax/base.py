@@ -46,9 +46,7 @@ def pytree(cls: type[T]) -> type[T]:
 
     def flatten_with_keys(config: T) -> tuple[list[tuple], tuple]:
         leaves, static_values = flatten(config)
-        return [
-            (jax.tree_util.GetAttrKey(name), leaf) for name, leaf in zip(traced, leaves, strict=True)
-        ], static_values
+        return list(zip(map(jax.tree_util.GetAttrKey, traced), leaves, strict=True)), static_values
 
     def unflatten(static_values: tuple, leaves: Iterable[Any]) -> T:
         return cls(**dict(zip(traced, leaves, strict=True)), **dict(zip(statics, static_values, strict=True)))
@@ -111,6 +109,12 @@ def check_share(name: str, value: Any, *, zero: bool = True) -> None:
         raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
+def check_features(source: Any) -> None:
+    """Raise ValueError for a source of sequences, where one of features is wanted."""
+    if hasattr(source, "vocab_size"):
+        raise ValueError(f"source {source.name!r}: gives sequences; choose one of rows, such as moons or table")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """How to say which of the `known` names was meant by `name`."""
     known = list(known)
@@ -163,6 +167,31 @@ class Source(Protocol):
         """Exact mean (d,) and covariance (d, d) of what `sample` draws from."""
 
 
+class SequenceSource(Protocol):
+    """Real data whose rows are L = `window` tokens, numbers below `vocab_size` <= 256. Optional: `num_held_out`,
+    `num_validation` and `paddable`, as in `Source`; `decode(row) -> str`; `entropy_rate(real) -> ()` (nats);
+    `log_prob(real, tokens) -> (n, L)`, exact, in nats, of each of `tokens` (n, L) given those before it.
+    """
+
+    vocab_size: int
+    window: int
+
+    def check(self, num_samples: int) -> None:
+        """As in `Source`."""
+
+    def init(self, key: Array) -> PyTree:
+        """What is fixed for one seed, such as a table of transition probabilities; () where nothing is."""
+
+    def sample(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n rows to fit to, (n, L) uint8."""
+
+    def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n held-out rows, (n, L) uint8."""
+
+    def sample_validation(self, key: Array, real: PyTree, n: int) -> Array:
+        """Draw n rows to choose settings by, (n, L) uint8, which are in neither of the other parts."""
+
+
 class Task(Protocol):
     """A family of models and the real distribution that the first of them is fitted to.
 
@@ -175,6 +204,11 @@ class Task(Protocol):
     summaries have `draw` and `capacity`, as rows do. `log_density(truth, values) -> (n,)` is that of the real
     distribution. `at(generation) -> Task` is the task as it is in one generation, where it changes.
     `check(num_samples)` raises ValueError for values that make no sense, before anything is compiled.
+    `costly = True` says that programs take long to compile and generations long to run: in sweeps workflows then share
+    a program, and each generation is stored as it finishes; on a CPU seeds run in turn. `specimens(truth, params) ->
+    (k, L)` gives a few rows of the fitted model, numbers to look at, which sweeps keep for every seed and generation.
+    `validation_loss(key, truth, params) -> ()` is the loss to choose settings by, on rows that the key draws, which are
+    neither for training nor for tests; None in its place says that there are no such rows.
 
     Keys are JAX's own. `collapsejax.fused` makes of one a key with the same random bits, which `jax.random` then draws
     up to ten times as fast on a CPU.

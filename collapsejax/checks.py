@@ -57,6 +57,19 @@ def is_paddable(task: Task, workflow: Workflow) -> bool:
     return all(getattr(part, "paddable", False) for part in parts)
 
 
+def is_costly(task: Task) -> bool:
+    """Whether a task says that its programs take long to compile and its generations long to run."""
+    return getattr(task, "costly", False)
+
+
+def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
+    """Whether a device does one seed after the other: as asked, or because vectors of a CPU gain a costly task nothing.
+
+    On accelerators seeds in step are what keeps the processors busy.
+    """
+    return is_costly(task) and platform == "cpu" if asked is None else bool(asked)
+
+
 def check_keys(keys: Any) -> None:
     """Raise ValueError unless these are typed keys (S,)."""
     if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:

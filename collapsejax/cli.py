@@ -14,7 +14,8 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from . import compilation_cache
-from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression
+from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
+from .samples_command import Samples
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate
 
@@ -44,6 +45,7 @@ _RUNS = {
     "regression": RunRegression,
     "categorical": RunCategorical,
     "family": RunFamily,
+    "transformer": RunTransformer,
 }
 
 
@@ -56,6 +58,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     app.command(name="sweep")(Sweep)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
+    app.command(name="samples")(Samples)
     app.command(name="validate")(Validate)
     complaint = io.StringIO()
     try:

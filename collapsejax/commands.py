@@ -16,12 +16,12 @@ import xarray as xr
 from . import compilation_cache, console, store
 from .base import check_count
 from .files import reserve_figure
-from .flags import GaussianSourceFlags, SourceFlags, optional, task_flags
+from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
 from .results import check_metrics, line_dimensions
-from .sources import Table
+from .sources import Table, Text
 from .sweeps import sweep
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from .workflows import PUBLISHED, find
 
 
@@ -67,7 +67,7 @@ class Simulation:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         compilation_cache.set_up(off=self.no_compilation_cache)
         with contextlib.ExitStack() as stack:
-            if isinstance(getattr(task, "source", None), Table):
+            if isinstance(getattr(task, "source", None), Table | Text):
                 print(task.source)
             figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
@@ -145,6 +145,21 @@ class RunFamily:
 
     def run(self) -> None:
         self.simulation.run(ExponentialFamily(**vars(self.task)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTransformer:
+    """Train small language models on text that earlier models wrote."""
+
+    task: task_flags(Transformer)
+    source: SequenceSourceFlags
+    sequences: SequenceFlags
+    simulation: Simulation = dataclasses.field(
+        default_factory=lambda: Simulation(num_samples=256, num_generations=10, num_seeds=3)
+    )
+
+    def run(self) -> None:
+        self.simulation.run(Transformer(self.source.make(**vars(self.sequences)), **vars(self.task)))
 
 
 @dataclasses.dataclass(frozen=True)

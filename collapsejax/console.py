@@ -19,7 +19,7 @@ from rich.box import SIMPLE
 
 from .manifest import Manifest, Record, Shard
 from .plan import Plan
-from .results import milestones, summarize
+from .results import metrics_in, milestones, summarize
 from .sweeps import Progress, Timing
 from .sweeps import Report as ProgressReport
 from .validation import MOST_Z, Report
@@ -167,7 +167,7 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
     side_by_side = max(1, (console.width - 12) // 36)
     workflows = list(dataset.workflow.values)
     shown = milestones(dataset.sizes["generation"])
-    for name in metrics or dataset.data_vars:
+    for name in metrics or metrics_in(dataset):
         statistics = summarize(dataset[name]).isel(generation=shown)
         console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
         for first in range(0, len(workflows), side_by_side):

@@ -9,9 +9,7 @@ import jax.numpy as jnp
 
 from .base import Array, Values, pytree
 from .counts import multivariate_hypergeometric
-from .lanes import unless
-from .rng import subset
-from .threefry import fused, uniform
+from .rng import by_weight, subset
 
 
 @pytree
@@ -90,17 +88,34 @@ class Rows:
 
         The uniforms behind it have 24 bits: a pool should have no more than some millions of rows.
         """
-        uniforms = uniform(jax.random.bits(fused(key), (k,), jnp.uint32))
+        return self.take(by_weight(key, k, self.count, self._equal(), jnp.cumsum, self.weights)).values
 
-        def by_weight(weights: Array) -> Array:
-            cumulative = jnp.cumsum(weights)
-            return jnp.searchsorted(cumulative, uniforms * cumulative[-1], side="left").astype(jnp.int32)
+    def lottery(self) -> Lottery:
+        """What draws rows again and again as `resample` does, adding up the weights but once."""
+        present = jax.lax.cummax(jnp.where(self.weights > 0, jnp.arange(self.capacity), 0))
+        return Lottery(self, self._equal(), jnp.cumsum(self.weights), present)
 
+    def _equal(self) -> Array:
         filled = jnp.arange(self.capacity) < self.count
-        same = jnp.all(~filled | (self.weights == self.weights[0])) & (self.weights[0] != 0)
-        equal = jnp.clip(jnp.ceil(uniforms * self.count) - 1, 0, self.capacity - 1).astype(jnp.int32)
-        indices = unless(same, equal, by_weight, self.weights)
-        return self.take(indices).values
+        return jnp.all(~filled | (self.weights == self.weights[0])) & (self.weights[0] != 0)
+
+
+class Lottery(NamedTuple):
+    """Rows to be drawn with replacement, by weight: whether weights are equal, their sums, the last present row (C,).
+
+    What is drawn does not depend on the room behind the rows.
+    """
+
+    rows: Rows
+    equal: Array
+    sums: Array
+    present: Array
+
+    def draw(self, key: Array, k: int) -> Values:
+        """K values: pytree of (k, ...). A row of weight 0 is never among them."""
+        indices = by_weight(key, k, self.rows.count, self.equal, lambda: self.sums)
+        # Sums that are rounded otherwise from one row to the next may rise at a row of weight 0.
+        return self.rows.take(self.present[indices]).values
 
 
 def weighted_sum(weights: Array, values: Array) -> Array:

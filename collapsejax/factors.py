@@ -127,11 +127,21 @@ def _factor(rows: Array, offset: Array, degrees: Array) -> Factor:
     lower = cholesky(gram * unit[:, None] * unit[None, :])
     clear = jnp.all(square > (_CLEAR * jnp.finfo(rows.dtype).eps) ** 2 * (square + offset**2))
     within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
-    enough = clear & within & jnp.all(jnp.diagonal(lower) > _SAFE_PIVOT) & (degrees >= rows.shape[1])
+    enough = clear & within & _is_safe(lower) & (degrees >= rows.shape[1])
 
     return unless(
         enough, _from_columns(length[:, None] * lower, jnp.zeros_like(length)), _reflected, rows, offset, degrees
     )
+
+
+def _is_safe(lower: Array) -> Array:
+    """Whether the Cholesky factor of correlations has no small pivot.
+
+    The largest is 1, but a vanishing one may be infinite: XLA may compute it twice, and round once to 0, whose inverse
+    then multiplies the other.
+    """
+    pivots = jnp.diagonal(lower)
+    return jnp.all((pivots > _SAFE_PIVOT) & (pivots < 2))
 
 
 def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
@@ -193,7 +203,7 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     upper = jnp.concatenate([length[:, None] * root, jnp.zeros_like(response)], axis=1)
     lower = jnp.concatenate([upper, jnp.append(response[:, 0], size)[None, :]])
     fast = _from_columns(lower, jnp.broadcast_to(scale, a.log_scale.shape))
-    return unless(jnp.all(jnp.diagonal(root) > _SAFE_PIVOT), fast, sum_factor, a, b, jnp.zeros_like(a.log_scale))
+    return unless(_is_safe(root), fast, sum_factor, a, b, jnp.zeros_like(a.log_scale))
 
 
 def triangle(rows: Array) -> Array:

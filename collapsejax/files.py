@@ -60,6 +60,16 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
+def writing(store: Path) -> Iterator[None]:
+    """Say of an OSError in the block which store could not be written, and what is left of it."""
+    try:
+        yield
+    except OSError as error:
+        again = "all that was complete stays; mend that, and the same command again computes the rest"
+        raise OSError(f"{store}: writing failed ({error.strerror}); {again}") from error
+
+
+@contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
     """Hold a lock on the file `path`, alone or with others that share it, for the block.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .base import Array, Workflow, check_count
 from .checks import check_keys, check_run, is_literal
-from .loop import Experiment
+from .experiment import Experiment
 from .tasks import Categorical
 from .workflows import Replace, Window
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
-from .base import Source
+from .base import SequenceSource, Source
 from .sources import make
 from .tasks import TASKS
 
@@ -46,14 +46,7 @@ class SourceFlags:
 
     def make(self, default: str | None = None, **more: Any) -> Source | None:
         """The source that the flags describe; None where they describe none and there is no default."""
-        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | more
-        name = options.pop("source") or default
-        given = {option: value for option, value in options.items() if value is not None}
-        if name is None:
-            if given:
-                raise ValueError(f"{next(iter(given))}: belongs to a source of real data; name one with --source")
-            return None
-        return make(name, **given)
+        return _make(vars(self) | more, default)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +60,67 @@ class GaussianSourceFlags:
 
     dim: optional(int, "INT") = None
     sigma2: optional(float, "FLOAT") = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceSourceFlags:
+    """The real data.
+
+    Args:
+        source: text, or markov for sequences whose law is known. Default: text.
+        test_fraction: text: share of the documents held out. Default 0.1.
+        split_seed: text: which documents are held out. Default 0.
+    """
+
+    source: optional(str, "NAME") = None
+    test_fraction: optional(float, "FLOAT") = None
+    split_seed: optional(int, "INT") = None
+
+    def make(self, **more: Any) -> SequenceSource:
+        """The source that the flags describe."""
+        return _make(vars(self) | more, "text")
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceFlags:
+    """Of the sources text and markov only.
+
+    Args:
+        corpus: text: a file of your own (.txt, .md or .jsonl), or a folder of such. Default: the docstrings of Python's
+            standard library.
+        field: text: of the lines of .jsonl files, the field that holds the text.
+        tokenizer: text: characters, of a small alphabet, or bytes. Default: characters.
+        alphabet: text: the characters to keep. Default: space, a to z, .,'- and 0 for any digit.
+        validation_fraction: text: share of the documents that is set aside for validation. Default 0.1.
+        window: tokens of a row. Default 32.
+        order: markov: symbols that the next one depends on. Default 2.
+        vocab: markov: different symbols. Default 8.
+        concentration: markov: of the Dirichlet law of the rows of the table. Default 0.3.
+    """
+
+    corpus: optional(str, "{FILE,FOLDER}") = None
+    field: optional(str, "NAME") = None
+    tokenizer: optional(str, "{characters,bytes}") = None
+    alphabet: optional(str, "CHARACTERS") = None
+    validation_fraction: optional(float, "FLOAT") = None
+    window: optional(int, "INT") = None
+    order: optional(int, "INT") = None
+    vocab: optional(int, "INT") = None
+    concentration: optional(float, "FLOAT") = None
+
+
+# Names of the settings of sources.
+SETTINGS = {field.name for flags in (SourceFlags, SequenceFlags) for field in dataclasses.fields(flags)} - {"source"}
+
+
+def _make(options: dict[str, Any], default: str | None) -> Source | SequenceSource | None:
+    name = options.pop("source") or default
+    given = {option: value for option, value in options.items() if value is not None}
+    if name is None:
+        if given:
+            raise ValueError(f"{next(iter(given))}: belongs to a source of real data; name one with --source")
+        return None
+    return make(name, **given)
 
 
 def task_flags(task: type, **changed: tuple[Any, Any]) -> type:

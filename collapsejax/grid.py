@@ -17,6 +17,8 @@ from .workflows import find
 MOST_CELLS = 10**5
 # Names that results and their stores need for themselves.
 RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration", "shards", "records")
+SPECIMENS, RUNNING = "specimens", "running"
+RESERVED += (SPECIMENS, "specimen", "position", RUNNING)
 
 
 class Cell(NamedTuple):
@@ -43,9 +45,9 @@ class Grid(NamedTuple):
         common = {}
         for place, (name, labels) in enumerate(self.dims.items()):
             places = {cell.index[place] for cell in cells}
-            if len(places) == 1:
-                common[name] = labels[places.pop()]
-        parts = [common.pop("workflow"), *(f"{name}={label}" for name, label in common.items())]
+            if len(places) == 1 or name == "workflow":
+                common[name] = [labels[number] for number in sorted(places)]
+        parts = [*common.pop("workflow"), *(f"{name}={label}" for name, (label,) in common.items())]
         return ", ".join(parts) + (f" ({len(cells)} cells)" if len(cells) > 1 else "")
 
 

@@ -38,7 +38,9 @@ def log_gaussian_sums(places: Array, rows: Rows, bandwidth: Array) -> Array:
         nearest = fold(weights, jnp.minimum, lambda square, weight: jnp.where(weight > 0, square, jnp.inf), jnp.inf)
         found = jnp.isfinite(nearest)
         shift = jnp.where(found, nearest, 0.0)
-        sums = fold(weights, jnp.add, lambda square, weight: weight * exp2(shift - square), 0.0)
+        # An empty slot may be nearer than any row, and its kernel infinite.
+        relative = lambda square, weight: weight * exp2(jnp.minimum(shift - square, 0.0))
+        sums = fold(weights, jnp.add, relative, 0.0)
         shifted = jnp.where(found, jnp.log(sums) - math.log(2) * shift, -jnp.inf)
         return jnp.zeros_like(needed), jnp.where(faint, shifted, log_sums)
 

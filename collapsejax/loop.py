@@ -1,20 +1,19 @@
-"""The generation loop: select, fit, evaluate, sample, update; for one seed, and for many."""
+"""The generation loop, for one seed, and for many."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from .base import Array, Dataset, PyTree, Task, Workflow, check_count
-from .checks import Within, check_keys, check_run, is_literal, knows, room_of, size_is_traced, size_of
-from .datasets import Rows
-from .threefry import fused, plain
+from .base import Array, Task, Workflow, check_count
+from .checks import check_keys, check_run, runs_in_turn, size_is_traced
+from .experiment import Experiment, Result
 
 COMPILER_OPTIONS = {
     # The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
@@ -22,85 +21,6 @@ COMPILER_OPTIONS = {
     # Or a pool that is read and then written is copied in every generation, where what is written is known beforehand.
     "xla_cpu_copy_insertion_use_region_analysis": True,
 }
-
-
-class Result(NamedTuple):
-    """Metrics by name, each (G,) from `run` and (S, G) from `run_seeds`; `recorded` has the same leading axes."""
-
-    metrics: dict[str, Array]
-    recorded: PyTree | None
-
-
-class _Carry(NamedTuple):
-    state: PyTree
-    params: PyTree | None  # None unless the task warm-starts
-
-
-class Experiment(NamedTuple):
-    """What the pure functions below share: one task under one workflow, with the representation of its data chosen."""
-
-    task: Task
-    workflow: Workflow
-    num_samples: Any  # a traced number, or (G,), where the laws of all summaries are known; or `Within` a room
-    num_generations: int
-    literal: bool  # rows are pooled, and summarised only after selection
-    record: Callable | None
-
-    def batch_size(self, g: Any) -> Any:
-        """Rows that model g is to be fitted to a batch of; behind the last generation, as many as in it."""
-        if isinstance(self.num_samples, Within) or jnp.ndim(self.num_samples) == 0:
-            return self.num_samples
-        return jnp.asarray(self.num_samples)[jnp.minimum(g, self.num_generations - 1)]
-
-    def draw_real(self, key: Array, truth: PyTree, n: Any) -> Dataset:
-        if not self.literal and knows(self.task, "sample_real_summary"):
-            return self.task.sample_real_summary(key, truth, size_of(n))
-        return self.represent(truth, self.task.sample_real(key, truth, room_of(n)), n)
-
-    def draw_synthetic(self, key: Array, truth: PyTree, params: PyTree, n: Any) -> Dataset:
-        if not self.literal and knows(self.task, "sample_summary"):
-            return self.task.sample_summary(key, truth, params, size_of(n))
-        if not hasattr(self.workflow, "screen"):
-            return self.represent(truth, self.task.sample(key, truth, params, room_of(n)), n)
-        k_sample, k_screen = jax.random.split(key)
-        values = self.task.sample(k_sample, truth, params, self.workflow.num_candidates(n))
-        return self.workflow.screen(k_screen, Rows.of(values), partial(self.task.log_density, truth), n)
-
-    def represent(self, truth: PyTree, values: PyTree, n: Any) -> Dataset:
-        rows = Rows.of(values, n.size if isinstance(n, Within) else None)
-        return rows if self.literal else self.task.summarize(truth, rows)
-
-    def start(self, key: Array) -> tuple[Array, PyTree, _Carry]:
-        """(key of the generations, truth, the carry before generation 0) of the seed that `key` belongs to."""
-        k_init, k_real, k_scan = jax.random.split(key, 3)
-        n = self.batch_size(0)
-        truth, params = self.task.init(k_init, size_of(n))
-        real = self.draw_real(k_real, truth, n)
-        # The batch of the last generation is stored too, so the loop could be carried on.
-        room = self.workflow.capacity(room_of(n), self.num_generations + 1)
-        return k_scan, truth, _Carry(self.workflow.init(real.empty(room), real), params)
-
-    def step(self, k_scan: Array, truth: PyTree, carry: _Carry, g: Array) -> tuple[_Carry, Result]:
-        """Generation g. Its keys depend on the seed and on g alone, so a shorter run is the beginning of a longer."""
-        # Not by a split, which would make all four, also those that nobody uses.
-        keys = (jax.random.fold_in(fused(k_scan), 4 * g + use) for use in range(4))
-        k_select, k_fit, k_sample, k_update = map(plain, keys)  # JAX's own keys: `jax.random.poisson` wants them
-        if hasattr(self.task, "at"):
-            self = self._replace(task=self.task.at(g))
-        train = self.workflow.select(k_select, carry.state)
-        if self.literal:
-            train = self.task.summarize(truth, train)
-        params = self.task.fit(k_fit, truth, train, carry.params)
-        metrics = self.task.evaluate(truth, params)
-        n = self.batch_size(g + 1)
-        synthetic = self.draw_synthetic(k_sample, truth, params, n)
-        recorded = None if self.record is None else self.record(truth, params, synthetic)
-
-        def draw_real(key: Array, m: Any = None) -> Dataset:
-            return self.draw_real(key, truth, n if m is None else m)
-
-        state = self.workflow.update(k_update, carry.state, synthetic, draw_real)
-        return _Carry(state, None if carry.params is None else params), Result(metrics, recorded)
 
 
 def run(
@@ -134,17 +54,9 @@ def run(
     Raises:
         ValueError: for sizes or parameters that make no sense.
     """
-    check_run(task, workflow, num_samples, num_generations, rows)
-    experiment = Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)
-    k_scan, truth, carry = experiment.start(key)
-
-    # The generation is counted in the carry: XLA fuses the reading of a list of them into the generators of bits, which
-    # are then no longer vectorised on a CPU, and take seven times as long.
-    def step(carry: tuple[_Carry, Array], _: None) -> tuple[tuple[_Carry, Array], Result]:
-        state, result = experiment.step(k_scan, truth, carry[0], carry[1])
-        return (state, carry[1] + 1), result
-
-    return jax.lax.scan(step, (carry, jnp.int32(0)), length=num_generations)[1]
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    experiment = Experiment.of(task, workflow, **sizes, rows=rows, record=record)
+    return experiment.advance(experiment.begin(key), num_generations)[1]
 
 
 def seed_keys(key: Array, num_seeds: int) -> Array:
@@ -163,6 +75,7 @@ def run_seeds(
     rows: bool = False,
     record: Callable | None = None,
     mesh: Mesh | None = None,
+    in_turn: bool | None = None,
 ) -> Result:
     """Simulate many seeds in one compiled program.
 
@@ -175,6 +88,8 @@ def run_seeds(
         rows: draw and pool literal rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
         mesh: devices that share the seeds, all axes together; S need not be a multiple of their number.
+        in_turn: whether a device does one seed after the other, in the memory of one, instead of all of them in step.
+            Default: on a CPU, for a task that says it is costly.
 
     Returns:
         Result with metrics (S, G). A seed's numbers do not depend on which other seeds are there.
@@ -183,7 +98,8 @@ def run_seeds(
         ValueError: for sizes or parameters that make no sense, before anything is compiled.
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
-    arguments, static = _prepare(keys, task, workflow, **sizes, rows=rows, record=record, mesh=mesh)
+    options = dict(rows=rows, record=record, mesh=mesh, in_turn=in_turn)
+    arguments, static = _prepare(keys, task, workflow, **sizes, **options)
     # Within a function that is being traced the options of that function hold.
     traced = isinstance(jnp.zeros(()), jax.core.Tracer)
     return (_simulate_inside if traced else _simulate)(*arguments, **static)
@@ -194,23 +110,28 @@ def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generat
 
     Nothing is compiled. Raises as `run_seeds`.
     """
-    check_run(task, workflow, num_samples, num_generations, rows)
-    experiment = Experiment(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), None)
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    experiment = Experiment.of(task, workflow, **sizes, rows=rows)
     _, truth, carry = jax.eval_shape(experiment.start, jax.random.key(0))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((truth, carry)))
 
 
+def result_shapes(task: Task, workflow: Workflow, **options: Any) -> Result:
+    """Shapes and dtypes of what `run` with these arguments returns; nothing is compiled. Raises as `run`."""
+    return jax.eval_shape(lambda key: run(key, task, workflow, **options), jax.random.key(0))
+
+
 def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
     """Names of the metrics that `run` with these arguments returns; nothing is compiled. Raises as `run`."""
-    result = jax.eval_shape(lambda key: run(key, task, workflow, **options), jax.random.key(0))
-    return list(result.metrics)
+    return list(result_shapes(task, workflow, **options).metrics)
 
 
-def _many_seeds(keys, task, workflow, traced_size, *, static_size, num_generations, rows, record, mesh):
+def _many_seeds(keys, task, workflow, traced_size, *, static_size, num_generations, rows, record, mesh, in_turn):
     def one_shard(keys, task, workflow, traced_size):
         size = static_size if traced_size is None else traced_size
         sizes = dict(num_samples=size, num_generations=num_generations)
-        return jax.vmap(lambda key: run(key, task, workflow, **sizes, rows=rows, record=record))(keys)
+        one_seed = lambda key: run(key, task, workflow, **sizes, rows=rows, record=record)
+        return jax.lax.map(one_seed, keys) if in_turn else jax.vmap(one_seed)(keys)
 
     if mesh is None:
         return one_shard(keys, task, workflow, traced_size)
@@ -224,7 +145,7 @@ def _many_seeds(keys, task, workflow, traced_size, *, static_size, num_generatio
     return jax.tree.map(lambda leaf: leaf[:num_seeds], result)
 
 
-_STATIC = ("static_size", "num_generations", "rows", "record", "mesh")
+_STATIC = ("static_size", "num_generations", "rows", "record", "mesh", "in_turn")
 _simulate = jax.jit(_many_seeds, static_argnames=_STATIC, compiler_options=COMPILER_OPTIONS)
 _simulate_inside = jax.jit(_many_seeds, static_argnames=_STATIC)
 
@@ -239,6 +160,7 @@ def _prepare(
     rows: bool = False,
     record: Callable | None = None,
     mesh: Mesh | None = None,
+    in_turn: bool | None = None,
 ) -> tuple[tuple, dict[str, Any]]:
     """Positional and static arguments of `_simulate`, checked."""
     check_keys(keys)
@@ -252,7 +174,15 @@ def _prepare(
     # Axes that are Explicit, make_mesh's default, would make every array inside carry its sharding in its type.
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
     static = dict(static_size=None if traced else num_samples, num_generations=num_generations)
-    return (keys, task, workflow, traced_size), dict(**static, rows=rows, record=record, mesh=mesh)
+    static |= dict(rows=rows, record=record, mesh=mesh, in_turn=runs_in_turn(task, _platform(keys, mesh), in_turn))
+    return (keys, task, workflow, traced_size), static
+
+
+def _platform(keys: Array, mesh: Mesh | None) -> str:
+    """Of the devices that the seeds run on."""
+    if mesh is not None:
+        return mesh.devices.flat[0].platform
+    return jax.default_backend() if isinstance(keys, jax.core.Tracer) else next(iter(keys.devices())).platform
 
 
 def _as_array(leaf: Any) -> Any:

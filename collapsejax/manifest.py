@@ -55,6 +55,12 @@ class Manifest(NamedTuple):
         return digest(_canonical(self.configuration))
 
     @property
+    def specimens(self) -> tuple[tuple[int, int], np.dtype] | None:
+        """Shape (k, L) and dtype of the specimens of each seed and generation; None where there are none."""
+        kept = self.configuration.get("specimens")
+        return kept and (tuple(kept["shape"]), np.dtype(kept["dtype"]))
+
+    @property
     def chunks(self) -> list[tuple[int, int]]:
         """The first seed of each chunk, and the first after it."""
         return [(first, min(first + self.chunk, self.num_seeds)) for first in range(0, self.num_seeds, self.chunk)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .base import Array, Task, Workflow, check_count
-from .checks import check_run, is_paddable, size_is_traced
+from .cells import Settings, specimens_of, with_like_workflows
+from .checks import check_run, is_costly, knows, runs_in_turn
 from .files import provenance
-from .grid import RESERVED, Cell, Grid, describe, expand
-from .loop import metric_names, state_bytes
+from .grid import RESERVED, SPECIMENS, Cell, Grid, describe, expand
+from .grouping import grouped
+from .loop import metric_names, result_shapes, state_bytes
 from .manifest import Manifest
-from .programs import Settings, Shape, free_bytes, host_free_bytes, traced_leaves
+from .programs import Shape, free_bytes, host_free_bytes
 from .results import in_order
 from .shards import check_place
 from .states import state_bytes as summary_bytes
@@ -33,7 +36,7 @@ _REDUCING = 8  # bytes that summarising a number takes at its peak
 _FEWEST_CHUNKS, _MOST_CHUNKS = 10, 1000  # of a cell: results and progress come between them, and each makes files
 _FEWEST_SEEDS, _MOST_SEEDS = 128, 16384  # in a chunk that is chosen here
 _MOST_SUMMARIZED = 2**17  # in one of a summary, whose files are no larger with more seeds
-_MOST_WASTED = 10**8  # numbers in rows drawn in vain: 2 or 3 seconds of a core, as to compile the program they spare
+_MOST_IN_TURN = 16  # seeds of a costly task in a call, on each device: between two checkpoints each has a generation
 
 
 class Plan(NamedTuple):
@@ -50,7 +53,9 @@ class Plan(NamedTuple):
     @property
     def result_bytes(self) -> int:
         """Bytes of the results of a seed in one cell."""
-        return 4 * self.manifest.num_generations * len(self.manifest.metrics)
+        shape, dtype = self.manifest.specimens or ((0,), np.dtype(np.uint8))
+        a_generation = 4 * len(self.manifest.metrics) + math.prod(shape) * dtype.itemsize
+        return self.manifest.num_generations * a_generation
 
     @property
     def kept_bytes(self) -> int:
@@ -65,12 +70,15 @@ class Plan(NamedTuple):
 
     def state_bytes(self, group: Sequence[int]) -> int:
         """Bytes that a seed carries from generation to generation, in the largest of a group's cells."""
-        largest = max((self.grid.cells[number] for number in group), key=lambda cell: cell.num_samples)
+        cells = with_like_workflows([self.grid.cells[number] for number in group])
+        largest = max(cells, key=lambda cell: cell.num_samples)
         sizes = dict(num_samples=largest.num_samples, num_generations=self.settings.num_generations)
         return state_bytes(largest.task, largest.workflow, **sizes, rows=self.settings.literal_rows)
 
     def shape(self, group: Sequence[int], num_shards: int) -> Shape:
         """How much of a group one call does if there are so many shards to do."""
+        if is_costly(self.grid.cells[group[0]].task):
+            return self._long_shape(group, num_shards)
         state = self.state_bytes(group)
         device, num_devices = self.settings.devices[0], len(self.settings.devices)
         on_cpu = device.platform == "cpu"
@@ -80,7 +88,7 @@ class Plan(NamedTuple):
         most = self.manifest.num_seeds * len(group)
         together = min(_TOGETHER, max(_FEWEST_TOGETHER, _TOGETHER_BYTES // state), 2 ** (most - 1).bit_length())
         together = min(together, max(1, _MOST_TOGETHER_BYTES // state))
-        together = 2 ** (together.bit_length() - 1)
+        together = 1 if self.settings.in_turn else 2 ** (together.bit_length() - 1)
         lanes = max(lanes, together * num_devices)
         seeds = min(self.manifest.chunk, self.manifest.num_seeds, lanes)
         rows = max(1, min(num_shards, lanes // seeds))
@@ -88,6 +96,18 @@ class Plan(NamedTuple):
             states = len(self.manifest.metrics) * summary_bytes(self.manifest.num_generations)
             rows = max(1, min(rows, _SUMMARY_BYTES // states))
         return Shape(rows, seeds, together if on_cpu else rows * -(-seeds // num_devices))
+
+    def _long_shape(self, group: Sequence[int], num_shards: int) -> Shape:
+        """The same for a costly task, whose call keeps the states of all its seeds from generation to generation."""
+        device, num_devices = self.settings.devices[0], len(self.settings.devices)
+        seeds = min(self.manifest.chunk, self.manifest.num_seeds)
+        lanes = _MOST_IN_TURN * num_devices
+        if not self.settings.in_turn:
+            lanes = max(lanes, num_devices * free_bytes(device) // 4 // (self.state_bytes(group) + self.result_bytes))
+        # As many calls as that takes, all of them equally large.
+        num_calls = -(-num_shards // max(1, lanes // seeds))
+        rows = -(-num_shards // num_calls)
+        return Shape(rows, seeds, 1 if self.settings.in_turn else rows * -(-seeds // num_devices))
 
 
 def make_plan(
@@ -104,6 +124,7 @@ def make_plan(
     out: str | Path | None = None,
     devices: Sequence[jax.Device] | None = None,
     share: tuple[int, int] | None = None,
+    in_turn: bool | None = None,
 ) -> Plan:
     """The plan of a sweep. Arguments and errors as in `sweep`; nothing is compiled or written."""
     share = share or (jax.process_index(), jax.process_count())
@@ -111,15 +132,17 @@ def make_plan(
     num_generations, num_seeds, chunk = int(num_generations), int(num_seeds), chunk and int(chunk)
     grid = expand(task, workflows, num_samples)
     devices = tuple(jax.local_devices() if devices is None else devices)
-    settings = Settings(num_generations, rows, keep == "summary", devices)
+    in_turn = runs_in_turn(grid.cells[0].task, devices[0].platform, in_turn)
+    settings = Settings(num_generations, rows, keep == "summary", devices, in_turn)
     for cell in grid.cells:
         check_run(cell.task, cell.workflow, cell.num_samples, num_generations, rows)
-    groups = _grouped(grid, settings, num_seeds, key)
+    groups = grouped(grid, settings, num_seeds, key)
     first = grid.cells[0]
     sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)
     metrics = in_order(metric_names(first.task, first.workflow, **sizes))
     if taken := {*metrics} & {*grid.dims, *RESERVED}:
         raise ValueError(f"metric {min(taken)!r}: results need this name for something else; rename the metric")
+    specimens = None if settings.summary else _specimens([grid.cells[numbers[0]] for numbers in groups], settings)
     configuration = {
         "task": describe(task),
         "workflows": [describe(workflow) for workflow in grid.workflows],
@@ -131,15 +154,19 @@ def make_plan(
         "key": jax.random.key_data(key).tolist(),
         "key_impl": str(jax.random.key_impl(key)),
     }
+    if specimens:
+        configuration[SPECIMENS] = specimens
     for name, value in configuration.items():
         try:
             configuration[name] = json.loads(json.dumps(value))  # with the types of one that was stored
         except TypeError as error:
             raise ValueError(f"{name}: {error}; use numbers, texts, arrays and dataclasses") from None
-    attributes = configuration | {name: json.dumps(configuration[name]) for name in ("task", "workflows", "key")}
+    texts = {"task", "workflows", "key", SPECIMENS} & {*configuration}
+    attributes = configuration | {name: json.dumps(configuration[name]) for name in sorted(texts)}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     attributes |= {"num_seeds": num_seeds, "created": created, **provenance()}
-    chunk = chunk or _choose_chunk(num_seeds, len(grid.cells), num_generations * len(metrics), share[1], settings)
+    most = _MOST_IN_TURN * len(devices) if is_costly(first.task) and settings.in_turn else num_seeds
+    chunk = chunk or _choose_chunk(num_seeds, len(grid.cells), num_generations * len(metrics), share[1], settings, most)
     sizes = dict(num_seeds=num_seeds, num_generations=num_generations, chunk=chunk, summary=settings.summary)
     manifest = Manifest(configuration=configuration, dims=grid.dims, metrics=metrics, **sizes, attributes=attributes)
     plan = Plan(grid, settings, key, manifest, groups, None if out is None else Path(out), share)
@@ -168,59 +195,30 @@ def _check(
         raise ValueError(f"out: {share[1]} processes need a store that all of them write to; give out")
 
 
-def _grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[list[int]]:
-    """The numbers of the cells that share a program, for each program, in the order of their first cells."""
-    groups: dict[Any, list[int]] = {}
-    for number, cell in enumerate(grid.cells):
-        shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
-        program = (grid.workflow_of(cell), jax.tree.structure((cell.task, cell.workflow)), shapes)
-        groups.setdefault(program, []).append(number)
-    parts = []
-    for numbers in groups.values():
-        cell = grid.cells[numbers[0]]
-        if size_is_traced(cell.task, cell.workflow, settings.literal_rows):
-            parts.append(numbers)
-        else:
-            pads = is_paddable(cell.task, cell.workflow) and _rows_are_on_their_own(key)
-            cost = num_seeds * settings.num_generations * _numbers_a_row(cell, settings) if pads else np.inf
-            parts += _sharing_room(grid, numbers, cost)
-    return sorted(parts)
+def _specimens(cells: Sequence[Cell], settings: Settings) -> dict[str, Any] | None:
+    """Shape (k, L) of the largest specimens of cells and a dtype for all of them, None where the task has none."""
+    if not knows(cells[0].task, "specimens"):
+        return None
+    kept = []
+    for cell in cells:
+        options = dict(num_generations=settings.num_generations, rows=settings.literal_rows)
+        options |= dict(num_samples=cell.num_samples, record=specimens_of(cell.task))
+        kept.append(result_shapes(cell.task, cell.workflow, **options).recorded)
+        if not hasattr(kept[-1], "shape") or len(kept[-1].shape) != 3 or kept[-1].dtype.kind not in "uif":
+            raise ValueError(f"specimens: task {cell.task.name!r} must give an array (k, L) of numbers")
+    shape = [max(lengths) for lengths in zip(*(leaf.shape[1:] for leaf in kept), strict=True)]
+    return {"shape": shape, "dtype": str(np.result_type(*(leaf.dtype for leaf in kept)))}
 
 
-def _rows_are_on_their_own(key: Array) -> bool:
-    """Whether JAX's random numbers for a row do not depend on how many rows they are drawn for."""
-    return str(jax.random.key_impl(key)) == "threefry2x32" and jax.config.jax_threefry_partitionable
+def _choose_chunk(
+    num_seeds: int, num_cells: int, numbers_a_seed: int, num_processes: int, settings: Settings, most: int
+) -> int:
+    """Seeds of a chunk, so that its results fit into memory well and every process has one to do.
 
-
-def _sharing_room(grid: Grid, numbers: list[int], cost: float) -> list[list[int]]:
-    """Cells that differ in the number of samples, by the program they share, which draws the largest number for each.
-
-    A row that a cell draws in vain costs so many numbers; one that would waste too many begins another program.
+    At most so many, all chunks being equally large.
     """
-    by_size: dict[int, list[int]] = {}
-    for number in numbers:
-        by_size.setdefault(grid.cells[number].num_samples, []).append(number)
-    parts, room = [], np.inf
-    for size in sorted(by_size, reverse=True):
-        if (room - size) * len(by_size[size]) * cost > _MOST_WASTED:
-            parts.append([])
-            room = size
-        parts[-1] += by_size[size]
-    return [sorted(part) for part in parts]
-
-
-def _numbers_a_row(cell: Cell, settings: Settings) -> float:
-    """Numbers that each row of a batch adds to what a generation handles: its own, or those of all rows in a pool."""
-    task, n = cell.task, cell.num_samples
-    rows = jax.eval_shape(lambda key: task.sample_real(key, task.init(key, n)[0], n), jax.random.key(0))
-    numbers = sum(leaf.size for leaf in jax.tree.leaves(rows)) / n
-    if getattr(cell.workflow, "only_draws", False):
-        return numbers
-    return numbers * cell.workflow.capacity(n, settings.num_generations + 1) / n
-
-
-def _choose_chunk(num_seeds: int, num_cells: int, numbers_a_seed: int, num_processes: int, settings: Settings) -> int:
-    """Seeds of a chunk, so that its results fit into memory well and every process has one to do."""
+    if most < num_seeds:
+        num_seeds = -(-num_seeds // -(-num_seeds // most))
     chunk = -(-num_seeds // _FEWEST_CHUNKS)
     if settings.summary and settings.devices[0].platform == "cpu":
         chunk = min(chunk, _MOST_SUMMARIZED)

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .results import METRICS, check_metrics, line_dimensions, summarize
+from .results import check_metrics, line_dimensions, metrics_in, summarize
 from .theory import trusted
 from .workflows import WORKFLOWS
 
@@ -58,9 +58,9 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None) -> Figure:
     if len(swept) > 1:
         raise ValueError(f"dimensions {', '.join(swept)}: a figure shows one; choose a value of the others with .sel")
     if metrics is not None:
-        check_metrics(metrics, map(str, dataset.data_vars))
+        check_metrics(metrics, metrics_in(dataset))
     else:
-        names = [*(name for name in METRICS if name in dataset), *(n for n in dataset.data_vars if n not in METRICS)]
+        names = metrics_in(dataset)
         means = {name: summarize(dataset[name]).sel(statistic="mean") for name in names}
         metrics = [name for name in names if np.isfinite(means[name]).any()] or names
     known = [name for name in WORKFLOWS if name in dataset.workflow.values]

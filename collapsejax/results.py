@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 import xarray as xr
 
 from .base import nearest
+from .grid import SPECIMENS
 from .summaries import STATISTICS, exact_statistics
 
 # Metric: (long name, units).
 METRICS = {
+    "test_loss": ("Cross-entropy on held-out rows", "nats a token"),
+    "train_loss": ("Cross-entropy in training", "nats a token"),
     "trace_ratio": ("tr(fitted cov.) / tr(true cov.)", "1"),
     "mean_sq_error": ("Squared error of the fitted mean", "data units squared"),
     "logdet_ratio": ("log(det fitted / det true cov.)", "nats"),
@@ -26,6 +30,15 @@ METRICS = {
     "heterozygosity": ("Heterozygosity, 1 - sum of squares", "1"),
     "num_extinct": ("Outcomes lost", "1"),
     "sq_error": ("Squared error of the fit", "units of the fit squared"),
+    "distinct_ngrams": ("Different trigrams / trigrams", "1"),
+    "repeated_ngrams": ("Trigrams that repeat in their row", "1"),
+}
+# By task, metrics that are not what the others' of their name are.
+_OF_TASK = {
+    "transformer": {
+        "kl": ("KL(true || fitted)", "nats a token"),
+        "entropy": ("Entropy of the tokens that models write", "nats"),
+    },
 }
 
 
@@ -39,16 +52,22 @@ def check_metrics(wanted: Sequence[str], known: Iterable[str]) -> None:
             raise ValueError(f"metric {name!r}: there is none; {nearest(name, known)}")
 
 
-def metric_labels(name: str) -> dict[str, str]:
+def metric_labels(name: str, task: str | None = None) -> dict[str, str]:
     """Attributes of a metric's variable: "long_name" and "units"; a metric of the user's own has its name."""
-    long_name, units = METRICS.get(name, (name, ""))
+    long_name, units = _OF_TASK.get(task, {}).get(name) or METRICS.get(name, (name, ""))
     return {"long_name": long_name, "units": units}
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of metrics as they are shown: those of `METRICS` first."""
+    """Names of metrics as they are shown: those of `METRICS` first, and specimens, which are none, last."""
     known = list(METRICS)
-    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+    place = lambda name: known.index(name) if name in known else len(known)
+    return sorted(names, key=lambda name: (name == SPECIMENS, place(name)))
+
+
+def metrics_in(dataset: xr.Dataset) -> list[str]:
+    """Names of the metrics in results, as they are shown."""
+    return [name for name in in_order(map(str, dataset.data_vars)) if name != SPECIMENS]
 
 
 def coordinates(
@@ -101,25 +120,34 @@ def to_dataset(
     *,
     summary: bool = False,
 ) -> xr.Dataset:
-    """A dataset with one variable a metric and the coordinates of `coordinates`.
+    """A dataset with one variable a metric, maybe one of specimens, and the coordinates of `coordinates`.
 
     Args:
-        metrics: by name, arrays with the axes of `dims`, then seeds or statistics, then generations.
+        metrics: by name, arrays with the axes of `dims`, then seeds or statistics, then generations; specimens have
+            two more axes.
         dims: labels of the cells along each dimension.
         num_samples: rows a generation (n).
         attributes: what made the numbers.
         summary: whether there are statistics in place of seeds.
     """
-    *_, num_seeds, num_generations = next(iter(metrics.values())).shape
+    names = in_order(metrics)
+    *_, num_seeds, num_generations = metrics[names[0]].shape
     sizes = dict(num_seeds=num_seeds, num_generations=num_generations, summary=summary)
     axes = (*dims, "statistic" if summary else "seed", "generation")
-    variables = {name: (axes, metrics[name], metric_labels(name)) for name in in_order(metrics)}
+    task = json.loads(attributes.get("task", "{}")).get("name")
+    variables = {name: ((*axes, *inner_dimensions(name)), metrics[name], metric_labels(name, task)) for name in names}
     return xr.Dataset(variables, coordinates(dims, num_samples, **sizes), dict(attributes))
+
+
+def inner_dimensions(name: str) -> tuple[str, ...]:
+    """The dimensions of a variable behind "generation": each seed and generation has a number, or a few specimens."""
+    return ("specimen", "position") if name == SPECIMENS else ()
 
 
 def line_dimensions(dataset: xr.Dataset) -> list[str]:
     """The dimensions of the grid other than workflow."""
-    return [str(name) for name in dataset.dims if name not in ("workflow", "seed", "statistic", "generation")]
+    others = ("workflow", "seed", "statistic", "generation", *inner_dimensions(SPECIMENS))
+    return [str(name) for name in dataset.dims if name not in others]
 
 
 def summarize(variable: xr.DataArray) -> xr.DataArray:

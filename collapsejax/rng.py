@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +12,24 @@ import numpy as np
 
 from .base import Array
 from .elementary import log, polynomial
+from .lanes import unless
 from .threefry import Stream, bits_by_column, fused, uniform
+
+
+def by_weight(key: Array, k: int, count: Array, equal: Array, sums: Callable[..., Array], *arguments: Array) -> Array:
+    """Draw k of the integers 0 ... count-1 with replacement, (k,) int32, by weights that are `equal` or not.
+
+    `sums(*arguments)` are those of the weights up to each integer; an integer may be drawn where its sum is larger
+    than the one before.
+    """
+    uniforms = uniform(jax.random.bits(fused(key), (k,), jnp.uint32))
+
+    def search(*arguments: Array) -> Array:
+        cumulative = sums(*arguments)
+        return jnp.searchsorted(cumulative, uniforms * cumulative[count - 1], side="left").astype(jnp.int32)
+
+    quick = jnp.clip(jnp.ceil(uniforms * count) - 1, 0, count - 1).astype(jnp.int32)
+    return unless(equal, quick, search, *arguments)
 
 
 def subset(key: Array, count: Array, k: Array, room: int | None = None) -> Array:

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,12 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from .arrays import SHARDS, encode, file_name, write_skeleton
-from .files import locked, provenance, write_whole
+from .arrays import SHARDS, empty, encode, file_name, write_skeleton
+from .files import locked, provenance, write_whole, writing
+from .grid import SPECIMENS
 from .manifest import Manifest, Record, Shard, digest
-from .states import State, merge
-from .summaries import STATISTICS, statistics
+from .states import State
+from .summaries import STATISTICS, tables
 
 _MANIFEST_LOCK = ".manifest.lock"
 
@@ -110,13 +110,20 @@ class Shards:
 
         Raises OSError where it cannot be written; what was written before stays as it is.
         """
-        try:
+        with writing(self.path):
             self._put(shard, metrics, seconds)
-        except OSError as error:
-            again = "all that was complete stays; mend that, and the same command again computes the rest"
-            raise OSError(f"{self.path}: writing failed ({error.strerror}); {again}") from error
 
-    def _put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
+    def preview(self, shard: Shard, metrics: Mapping[str, np.ndarray]) -> None:
+        """Write (seeds, g) values, those of the generations so far, of a shard that is not there yet. Raises as `put`.
+
+        No record vouches for them, and summaries have none.
+        """
+        if not self.manifest.summary:
+            with writing(self.path):
+                self._write_chunks(shard, metrics)
+
+    def _write_chunks(self, shard: Shard, metrics: Mapping[str, Any]) -> dict[str, str]:
+        """Write the files of a shard; returns their checksums."""
         self._record_path(shard).unlink(missing_ok=True)  # no record may vouch for files that are being replaced
         files = {}
         for name, chunk, place in self._chunks(shard, metrics):
@@ -124,6 +131,10 @@ class Shards:
             file = file_name(name, place)
             self._write(file, content)
             files[file] = digest(content)
+        return files
+
+    def _put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
+        files = self._write_chunks(shard, metrics)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         record = Record(self.manifest.fingerprint, shard.first, shard.stop, files, seconds, now, provenance())
         self._record_path(shard).parent.mkdir(exist_ok=True)
@@ -136,7 +147,8 @@ class Shards:
         group = zarr.open_group(self.path, mode="r")
         if not self.manifest.summary:
             place = (*shard.cell, slice(shard.first, shard.stop))
-            return {name: group[name][place] for name in self.manifest.metrics}
+            names = [*self.manifest.metrics, *([SPECIMENS] if self.manifest.specimens else [])]
+            return {name: group[name][place] for name in names}
         place = (*shard.cell, shard.chunk)
         arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in State._fields] for name in self.manifest.metrics}
         return {name: State(*(array[place] for array in parts)) for name, parts in arrays.items()}
@@ -179,9 +191,9 @@ class Shards:
                 for part, leaf in values._asdict().items():
                     yield f"{SHARDS}/{name}_{part}", leaf.reshape(*ones, 1, *leaf.shape), (*place, *[0] * leaf.ndim)
             else:
-                chunk = np.full((self.manifest.chunk, self.manifest.num_generations), np.nan, np.float32)
-                chunk[: len(values)] = values
-                yield name, chunk.reshape(*ones, *chunk.shape), (*place, 0)
+                chunk = empty(self.manifest, name, (self.manifest.chunk,))
+                chunk[tuple(map(slice, values.shape))] = values
+                yield name, chunk.reshape(*ones, *chunk.shape), (*place, *[0] * (chunk.ndim - 1))
 
     def _record_path(self, shard: Shard) -> Path:
         return self.path / "records" / f"{'.'.join(map(str, shard.cell))}-{shard.chunk}.json"
@@ -228,15 +240,6 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
         # Names with a dot are all that a process leaves that was killed at once.
         raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
     return wanted
-
-
-def tables(states: Iterable[Mapping[str, State]]) -> dict[str, np.ndarray]:
-    """The statistics of each metric, (statistic, G), from the states of all its chunks."""
-
-    def merge_all(a: Mapping[str, State], b: Mapping[str, State]) -> dict[str, State]:
-        return {name: merge(a[name], b[name]) for name in a}
-
-    return {name: statistics(state) for name, state in functools.reduce(merge_all, states).items()}
 
 
 def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 
 import jax
 
-from .base import Source, check_count, nearest
-from .sources import SHAPES, make
+from .base import SequenceSource, Source, check_count, nearest
+from .sources import SEQUENCES, SHAPES, make
 from .tasks import TASKS
 
 _FIELDS = {
@@ -30,7 +30,7 @@ _FIELDS = {
 }
 _NEEDED = ("task", "workflow", "num_samples", "num_generations", "num_seeds")
 # What a task starts from if nothing is said of it.
-_DEFAULTS = {"kde": {"source": "moons", "bandwidth": 0.1}}
+_DEFAULTS = {"kde": {"source": "moons", "bandwidth": 0.1}, "transformer": {"source": "text"}}
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -119,21 +119,24 @@ def _make_task(name: str, fields: Mapping[str, Any]) -> Any:
         path = f"{name}.{field}"
         if field not in known:
             raise FieldError(path, f"there is no such field; {nearest(field, known)}")
-        if Source in typing.get_args(hints[field]) or hints[field] is Source:
-            values[field] = (
-                [_make_source(path, one) for one in value] if isinstance(value, list) else _make_source(path, value)
-            )
+        if sources := [names for kind, names in _SOURCES.items() if kind in _kinds(hints[field])]:
+            several = isinstance(value, list)
+            made = [_make_source(path, one, sources[0]) for one in (value if several else [value])]
+            values[field] = made if several else made[0]
         else:
             _check_type(path, value, list[hints[field]] | hints[field])
             values[field] = value
     return kind(**values)
 
 
-def _make_source(path: str, value: Any) -> Any:
+_SOURCES = {Source: [*SHAPES, "table"], SequenceSource: list(SEQUENCES)}
+
+
+def _make_source(path: str, value: Any, names: list[str]) -> Any:
     if isinstance(value, str):
         return make(value)
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise FieldError(path, f"{value!r}: want a name, one of {', '.join(SHAPES)}, table; or a table with a name")
+        raise FieldError(path, f"{value!r}: want a name, one of {', '.join(names)}; or a table with a name")
     options = dict(value)
     return make(options.pop("name"), **options)
 

@@ -7,11 +7,12 @@ ranks it is interpolated linearly, as by `numpy.quantile`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from .states import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, State, window
+from .states import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, State, merge, window
 
 QUANTILES = {"q0.025": 0.025, "q0.25": 0.25, "median": 0.5, "q0.75": 0.75, "q0.975": 0.975}
 STATISTICS = {
@@ -34,6 +35,15 @@ def statistics(state: State) -> np.ndarray:
     ordered = _Ordered(state)
     number = state["count"] + state["minus_inf"] + state["plus_inf"]
     return _table({name: state[name] for name in MOMENTS}, _quantiles(ordered.at, number))
+
+
+def tables(states: Iterable[Mapping[str, State]]) -> dict[str, np.ndarray]:
+    """The statistics of each metric, (statistic, G), from the states of all its chunks."""
+
+    def merge_all(a: Mapping[str, State], b: Mapping[str, State]) -> dict[str, State]:
+        return {name: merge(a[name], b[name]) for name in a}
+
+    return {name: statistics(state) for name, state in functools.reduce(merge_all, states).items()}
 
 
 def exact_statistics(values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import tyro
 
 from . import compilation_cache, console, spec
 from .devices import chosen_devices, split_cpu
-from .flags import SourceFlags, SweepTaskFlags, optional
+from .flags import SETTINGS, SequenceFlags, SweepTaskFlags, optional
 from .plan import make_plan
 from .shards import Shards
 from .sweeps import Progress, Report, carry_out, rehearse
@@ -37,7 +37,7 @@ class Sweep:
         coordinator: where process 0 can be reached by the others, as host:port, if nothing tells it.
         num_processes: with a coordinator, how many processes there are.
         process_id: with a coordinator, which of them this is, from 0.
-        task: gaussian, kde, regression, categorical or family.
+        task: gaussian, kde, regression, categorical, family or transformer.
         workflow: as in `collapsejax run gaussian --help`: one or more.
         num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
         num_generations: models fitted one after the other (G).
@@ -50,6 +50,7 @@ class Sweep:
     """
 
     fields: SweepTaskFlags
+    sequences: SequenceFlags
     spec: tyro.conf.Positional[optional(str, "SPEC.toml")] = None
     out: optional(str, "DIR") = None
     dry_run: bool = False
@@ -91,10 +92,9 @@ class Sweep:
         names = ("task", "workflow", "num_samples", "num_generations", "num_seeds", "seed", "keep", "chunk")
         given = {name: getattr(self, name) for name in names} | {"rows": self.rows or None}
         fields |= {name: _one_or_several(value) for name, value in given.items() if value is not None}
-        in_task = {name: value for name, value in vars(self.fields).items() if value is not None}
-        settings = {
-            name: in_task.pop(name) for name in list(in_task) if name in vars(SourceFlags()) and name != "source"
-        }
+        of_task = vars(self.fields) | vars(self.sequences)
+        in_task = {name: value for name, value in of_task.items() if value is not None}
+        settings = {name: in_task.pop(name) for name in list(in_task) if name in SETTINGS}
         in_task = {name: _one_or_several(value) for name, value in in_task.items()}
         if settings:
             if "source" not in in_task:

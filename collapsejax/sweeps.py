@@ -16,14 +16,17 @@ import xarray as xr
 
 from . import store
 from .base import Array, Task, Workflow
+from .checks import is_costly
 from .elastic import Elastic, joined
+from .grid import SPECIMENS
+from .long_programs import LongProgram
+from .long_runs import LongRuns
 from .manifest import Shard
+from .memory import Memory
 from .plan import Plan, make_plan
 from .programs import Program, Shape
-from .results import to_dataset
-from .shards import Shards, tables
+from .shards import Shards
 from .states import State
-from .summaries import STATISTICS
 
 
 class Progress(NamedTuple):
@@ -53,6 +56,7 @@ def sweep(
     out: str | Path | None = None,
     devices: Sequence[jax.Device] | None = None,
     share: tuple[int, int] | None = None,
+    in_turn: bool | None = None,
     progress: Report | None = None,
 ) -> xr.Dataset:
     """Simulate seeds 0 ... S-1 in every cell of a grid: listed fields of `task` x `workflows` x `num_samples`.
@@ -60,6 +64,9 @@ def sweep(
     Cells with the same workflow and static fields share one compiled program: they may differ in numbers, such as
     `sigma2` or a bandwidth, and in `num_samples` where the exact law is known, or where the task can do with room for
     more rows than there are (`base.Task`) and that takes less time than another compilation.
+
+    A costly task (`base.Task`) has one program for all workflows but those that screen candidates. Its results are in
+    `out` generation by generation, and a sweep that was killed goes on after the last that was finished.
 
     Args:
         task: what is fitted. A list in a field of it, or of its source, makes a dimension of that name.
@@ -78,10 +85,14 @@ def sweep(
         devices: share the seeds. Default: all that this process has.
         share: (i, N), to compute part i of N of the shards, beside other processes that write to `out`. Default: JAX's
             index of this process and number of processes.
-        progress: called before each compilation and after each chunk. If it raises, what has been computed is in `out`.
+        in_turn: whether a device does one seed after the other instead of many in step. Default: on a CPU, for a
+            costly task.
+        progress: called before each compilation, after each chunk, and after each generation of a costly task. If it
+            raises, what has been computed is in `out`.
 
     Returns:
-        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric.
+        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric,
+        and "specimens", with two more dimensions, where the task has them and all seeds are kept.
         Its attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
         `collapsejax.open` gives.
 
@@ -91,14 +102,14 @@ def sweep(
             compiled.
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations, num_seeds=num_seeds)
-    options = dict(keep=keep, rows=rows, chunk=chunk, out=out, devices=devices, share=share)
+    options = dict(keep=keep, rows=rows, chunk=chunk, out=out, devices=devices, share=share, in_turn=in_turn)
     return carry_out(make_plan(task, workflows, **sizes, key=key, **options), progress)
 
 
 def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
     """Do what is planned. Returns and raises as `sweep`."""
-    opened = Shards.opened(plan.out, plan.manifest, *plan.share) if plan.out else contextlib.nullcontext(_Memory(plan))
-    with opened as results:
+    in_memory = contextlib.nullcontext(Memory(plan.manifest))
+    with Shards.opened(plan.out, plan.manifest, *plan.share) if plan.out else in_memory as results:
         # A store that is carried on has chunks of its own.
         run = _Run(plan._replace(manifest=results.manifest), results, progress or (lambda progress: None))
         try:
@@ -108,6 +119,7 @@ def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
                 results.finish()
             raise
         results.finish()
+        run.forget_checkpoints()
     dataset = store.open(plan.out) if plan.out else results.dataset()
     return dataset.assign_attrs(run.account())
 
@@ -130,54 +142,21 @@ def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
             progress(Progress(f"timing {plan.grid.label(cells)}", sum(t.num_cells for t in timings), num_cells, 0, 0))
         together = plan.shape(numbers, 1).together
         seeds = min(together * len(plan.settings.devices), plan.manifest.num_seeds)
-        program = Elastic(Program(cells, plan.settings), plan.key, Shape(1, seeds, together), lambda doing: None)
+        # Of a costly task one generation tells enough.
+        costly, length = is_costly(cells[0].task), plan.manifest.num_generations
+        program = LongProgram(cells, plan.settings, most=1) if costly else Program(cells, plan.settings)
+        elastic = Elastic(program, plan.key, Shape(1, seeds, together), lambda doing: None)
         start = time.perf_counter()
-        program([(0, 0, seeds)])
-        seconds = time.perf_counter() - start
-        timings.append(Timing(plan.grid.label(cells), len(cells), program.compile_seconds, seconds / seeds))
+        elastic([(0, 0, seeds)])
+        seconds = (time.perf_counter() - start) * (length if costly else 1)
+        timings.append(Timing(plan.grid.label(cells), len(cells), elastic.compile_seconds, seconds / seeds))
     return timings
-
-
-class _Memory:
-    """Results that are kept in memory; the same methods as those of `Shards`."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.manifest = plan.manifest
-        inner = len(STATISTICS) if self.manifest.summary else self.manifest.num_seeds
-        shape = (*map(len, self.manifest.dims.values()), inner, self.manifest.num_generations)
-        dtype = np.float64 if self.manifest.summary else np.float32
-        self._values = {name: np.full(shape, np.nan, dtype) for name in self.manifest.metrics}
-        self._states: dict[tuple[int, ...], dict[str, State]] = {}
-
-    def num_seeds(self, shard: Shard) -> int:
-        del shard
-        return 0
-
-    def put(self, shard: Shard, metrics: dict[str, Any], seconds: float) -> None:
-        del seconds
-        if self.manifest.summary:
-            parts = [self._states.pop(shard.cell), metrics] if shard.cell in self._states else [metrics]
-            self._states[shard.cell] = joined(parts)
-            if shard.stop == self.manifest.num_seeds:
-                for name, table in tables([self._states.pop(shard.cell)]).items():
-                    self._values[name][shard.cell] = table
-        else:
-            for name, values in metrics.items():
-                self._values[name][(*shard.cell, slice(shard.first, shard.stop))] = values
-
-    def finish(self) -> None:
-        pass
-
-    def dataset(self) -> xr.Dataset:
-        manifest = self.manifest
-        num_samples = manifest.configuration["num_samples"]
-        return to_dataset(self._values, manifest.dims, num_samples, manifest.attributes, summary=manifest.summary)
 
 
 class _Run:
     """The share of a sweep that this process does."""
 
-    def __init__(self, plan: Plan, results: Shards | _Memory, report: Report) -> None:
+    def __init__(self, plan: Plan, results: Shards | Memory, report: Report) -> None:
         self._plan, self._results, self._report = plan, results, report
         number = {cell.index: number for number, cell in enumerate(plan.grid.cells)}
         process, num_processes = plan.share
@@ -193,6 +172,7 @@ class _Run:
         self._compile_seconds, self._run_seconds = dict.fromkeys(workflows, 0.0), dict.fromkeys(workflows, 0.0)
         self._num_compilations = 0
         self._nan: dict[str, str] = {}
+        self._long_runs = LongRuns(results, plan.out, plan.share)
 
     def account(self) -> dict[str, Any]:
         """What this run took; seconds by workflow."""
@@ -214,11 +194,15 @@ class _Run:
         grid = self._plan.grid
         cells = [grid.cells[number] for number in numbers]
         place = {cell.index: place for place, cell in enumerate(cells)}
-        workflow = grid.workflow_of(cells[0])
+        workflow_of = {cell.index: grid.workflow_of(cell) for cell in cells}
         label = grid.label(cells)
         self._tell(f"compiling {label}")
-        shape = self._plan.shape(numbers, len(todo))
-        program = Elastic(Program(cells, self._plan.settings), self._plan.key, shape, self._tell)
+        costly, settings = is_costly(cells[0].task), self._plan.settings
+        # Of a costly task also shards that are there: a call that was killed is to be the same call again.
+        shape = self._plan.shape(numbers, sum(shard.cell in place for shard in (self._there if costly else todo)))
+        say = lambda doing: self._tell(f"{label}, {doing}")
+        program = self._long_runs.program(cells, settings, self._there, say) if costly else Program(cells, settings)
+        program = Elastic(program, self._plan.key, shape, self._tell)
         self._tell(label)
         for shards in (todo[start : start + shape.rows] for start in range(0, len(todo), shape.rows)):
             compiling, start = program.compile_seconds, time.perf_counter()
@@ -231,10 +215,15 @@ class _Run:
                 self._results.put(shard, whole, seconds / len(shards))
                 self._seeds += shard.stop - shard.first - self._there[shard]
                 self._missing -= Counter([shard.cell])  # keeps positive counts only
-            self._run_seconds[workflow] += seconds
+                self._run_seconds[workflow_of[shard.cell]] += seconds / len(shards)
             self._tell(label)
-        self._compile_seconds[workflow] += program.compile_seconds
+        for workflow in (workflows := {*workflow_of.values()}):
+            self._compile_seconds[workflow] += program.compile_seconds / len(workflows)
         self._num_compilations += program.num_compilations
+
+    def forget_checkpoints(self) -> None:
+        """Remove them, since all that they are for is complete."""
+        self._long_runs.forget_checkpoints()
 
     def _tell(self, doing: str) -> None:
         cells = self._num_cells - len(self._missing)
@@ -243,6 +232,8 @@ class _Run:
     def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
         """Note where each metric is NaN for the first time; no built-in task gives one."""
         for name, values in metrics.items():
+            if name == SPECIMENS:
+                continue
             nan = values["nan"] if isinstance(values, State) else np.isnan(values).sum(axis=0)
             if nan.any() and name not in self._nan:
                 cell = next(cell for cell in self._plan.grid.cells if cell.index == shard.cell)

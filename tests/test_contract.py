@@ -43,6 +43,9 @@ TASKS = {
     "poisson": cj.ExponentialFamily("poisson", 2.0),
     "exponential": cj.ExponentialFamily("exponential", 2.0),
     "gamma": cj.ExponentialFamily("gamma", 2.0, 3.0),
+    "transformer": cj.Transformer(
+        cj.sources.markov(1, 3, 0.5, 6), width=8, depth=1, num_steps=5, batch_size=4, num_test=7, num_scored=3
+    ),
 }
 EVERYWHERE = ("gaussian",)  # by default under all workflows; others under the published ones
 ONLY_SLOW = (
@@ -54,6 +57,7 @@ ONLY_SLOW = (
     "regression, fewer rows than dimensions, refitted",
     "poisson",
     "exponential",
+    "transformer",
 )
 SIZE = dict(  # the sizes of other tests too, so that they share compiled programs
     num_samples=6, num_generations=5
@@ -142,6 +146,7 @@ def test_task_under_workflow(key, name, workflow):
                 ("regression, fewer rows than dimensions, refitted", "accumulate"),
                 ("gamma", "window"),
                 ("bernoulli", "augment"),
+                ("transformer", "accumulate-subsample"),
             ]
         ],
     ],
@@ -171,6 +176,7 @@ def test_scan_is_a_python_loop(key, name, workflow):
                 ("regression", "window"),
                 ("kde, schedule of bandwidths, tempered", "fresh-data"),
                 ("gaussian", "selected"),
+                ("transformer", "accumulate"),
             ]
         ],
     ],

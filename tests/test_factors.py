@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from collapsejax import factors
 from collapsejax.factors import Factor, grown_factor, regression_sum, scatter_factor, sum_factor, zero_factor
 from collapsejax.rng import wishart_factor
 
@@ -122,3 +123,9 @@ def test_equal_rows_have_no_scatter():
     rows = jnp.full((10, 3), 0.1)
     factor = scatter_factor(rows, jnp.ones(10), jnp.full(3, 0.1) * (1 + 2e-7))
     assert np.isneginf(factor.log_pivots()).all()
+
+
+def test_pivots_that_vanish_are_not_taken_for_safe():
+    """Nor where they come out as infinite or as no number."""
+    for pivot, safe in ((0.5, True), (0.04, False), (0.0, False), (np.nan, False), (np.inf, False)):
+        assert factors._is_safe(jnp.diag(jnp.array([1.0, 0.5, pivot]))) == safe

@@ -53,6 +53,15 @@ def test_kernel_sums_of_far_places_are_exact():
         np.testing.assert_allclose(got, exact_log_sums("gaussian", places, rows, bandwidth), rtol=1e-6, atol=2e-6)
 
 
+def test_empty_slots_may_be_nearer_than_all_rows():
+    """One row at 0, 15 to 100 bandwidths away, and an empty slot beside each place."""
+    places = jnp.linspace(15.0, 100.0, 200)[:, None]
+    slots = jnp.concatenate([jnp.zeros((1, 1)), places])
+    rows = cj.datasets.Rows(slots, (jnp.arange(201) == 0).astype(float), jnp.int32(201))
+    got = jax.jit(kernel_sums.log_gaussian_sums)(places, rows, jnp.ones(1))
+    np.testing.assert_allclose(got, -(places[:, 0] ** 2) / 2, rtol=1e-6)
+
+
 @pytest.mark.slow
 def test_kernel_sums_are_exact_around_the_second_look():
     """The first pass is trusted down to kernels of 2^-100: one row, 9 to 14 bandwidths away."""

@@ -1,22 +1,31 @@
-"""Real data: `gaussian`, `blobs`, `moons`, `circles`, `swiss_roll`, and `table` for data of one's own."""
+"""Real data: rows of `gaussian`, `blobs`, `moons`, `circles`, `swiss_roll`, and `table` for data of one's own.
+
+And sequences of tokens: `markov`, and `text`.
+"""
 
 import inspect
 from typing import Any
 
-from ..base import Source, nearest
+from ..base import SequenceSource, Source, nearest
+from .markov import Markov as markov
 from .shapes import Blobs as blobs
 from .shapes import Circles as circles
 from .shapes import GaussianSource as gaussian
 from .shapes import Moons as moons
 from .shapes import SwissRoll as swiss_roll
 from .table import Table, table
+from .text import Text, text
 
 SHAPES = {shape.name: shape for shape in (gaussian, blobs, moons, circles, swiss_roll)}
+SEQUENCES = {"markov": markov, "text": text}
 
 
-def make(name: str, **options: Any) -> Source:
-    """The source of that name. Raises ValueError for an unknown name or option, naming the nearest; else as `table`."""
-    makers = {**SHAPES, "table": table}
+def make(name: str, **options: Any) -> Source | SequenceSource:
+    """The source of that name.
+
+    Raises ValueError for an unknown name or option, naming the nearest; else as `table` and `text`.
+    """
+    makers = {**SHAPES, "table": table, **SEQUENCES}
     if name not in makers:
         raise ValueError(f"source {name!r}: there is none; {nearest(name, makers)}")
     known = inspect.signature(makers[name]).parameters
@@ -29,4 +38,18 @@ def make(name: str, **options: Any) -> Source:
     return makers[name](**options)
 
 
-__all__ = ["SHAPES", "Table", "blobs", "circles", "gaussian", "make", "moons", "swiss_roll", "table"]
+__all__ = [
+    "SEQUENCES",
+    "SHAPES",
+    "Table",
+    "Text",
+    "blobs",
+    "circles",
+    "gaussian",
+    "make",
+    "markov",
+    "moons",
+    "swiss_roll",
+    "table",
+    "text",
+]

@@ -5,5 +5,6 @@ from .families import ExponentialFamily
 from .gaussian import Gaussian
 from .kde import KDE
 from .regression import LinearRegression
+from .transformer import Transformer
 
-TASKS = {task.name: task for task in (Gaussian, KDE, LinearRegression, Categorical, ExponentialFamily)}
+TASKS = {task.name: task for task in (Gaussian, KDE, LinearRegression, Categorical, ExponentialFamily, Transformer)}

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, Source, check_count, check_positive, pytree, static
+from ..base import Array, PyTree, Source, check_count, check_features, check_positive, pytree, static
 from ..datasets import Rows
 from ..factors import Factor
 from ..lanes import cholesky, solve_lower
@@ -70,6 +70,7 @@ class Gaussian:
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_features(self.source)
         if self.dim is None:
             object.__setattr__(self, "dim", 1 if self.source is None else self.source.dim)
         check_count("dim", self.dim)

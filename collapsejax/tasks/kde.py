@@ -9,7 +9,18 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, Source, check_count, check_not_negative, check_positive, nearest, pytree, static
+from ..base import (
+    Array,
+    PyTree,
+    Source,
+    check_count,
+    check_features,
+    check_not_negative,
+    check_positive,
+    nearest,
+    pytree,
+    static,
+)
 from ..datasets import KernelSums, Rows, Spread
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..threefry import fused
@@ -74,6 +85,7 @@ class KDE:
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        check_features(self.source)
         if isinstance(self.bandwidth, str):
             if self.bandwidth not in BANDWIDTH_RULES:
                 hint = nearest(self.bandwidth, BANDWIDTH_RULES)
@@ -136,22 +148,39 @@ class KDE:
 
     def evaluate(self, truth: KDETruth, params: KDEParams) -> dict[str, Array]:
         kernel, (dim,) = KERNELS[self.kernel], params.bandwidth.shape
-        proper = _proper(params.bandwidth)
-        log_mass = kernel.log_mass(dim) + jnp.sum(jnp.log(jnp.where(proper, params.bandwidth, 1.0)))
         total, mean, square = params.spread
         trace = square / total + kernel.variance(dim) * jnp.sum(params.bandwidth**2)
         error = jnp.sum((mean - truth.mean) ** 2)
         return {
-            "test_nll": jnp.log(total) + log_mass - jnp.mean(params.log_sums),
+            "test_nll": self._nll(params, params.log_sums),
             "cov_trace_ratio": jnp.where(jnp.isnan(trace), jnp.inf, trace) / truth.trace,
             "mean_sq_error": jnp.where(jnp.isnan(error), jnp.inf, error),
         }
+
+    @property
+    def validation_loss(self) -> Callable[[Array, KDETruth, KDEParams], Array] | None:
+        """Mean negative log-likelihood of as many rows as tests have (nats), (); None where a source runs out of them.
+
+        They are held-out rows that the key draws.
+        """
+        return None if hasattr(self.source, "num_held_out") else self._validation_loss
+
+    def _validation_loss(self, key: Array, truth: KDETruth, params: KDEParams) -> Array:
+        rows = self.source.sample_test(key, truth.real, self.num_test)
+        return self._nll(params, self._log_sums(rows, params.rows, params.bandwidth))
 
     @property
     def log_density(self) -> Callable[[KDETruth, Array], Array] | None:
         """Of real rows (n, d), in nats, (n,); None where the source's is not known."""
         known = getattr(self.source, "log_density", None)
         return known and (lambda truth, values: known(truth.real, values))
+
+    def _nll(self, params: KDEParams, log_sums: Array) -> Array:
+        """Mean negative log-likelihood of the rows at which the log kernel sums are these (m,)."""
+        kernel, (dim,) = KERNELS[self.kernel], params.bandwidth.shape
+        width = jnp.where(_proper(params.bandwidth), params.bandwidth, 1.0)
+        log_mass = kernel.log_mass(dim) + jnp.sum(jnp.log(width))
+        return jnp.log(params.spread.weight) + log_mass - jnp.mean(log_sums)
 
     def _fixed(self, rows: Rows) -> Array:
         return jnp.full(rows.values.shape[1], self.bandwidth)

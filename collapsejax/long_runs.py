@@ -1,0 +1,81 @@
+"""What a sweep does between two generations of a costly task: it tells, shows and keeps how far it has come."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from .cells import Settings
+from .checkpoints import Checkpoints
+from .grid import RUNNING, Cell
+from .long_programs import Jobs, LongProgram, Saved, joined_generations
+from .manifest import Shard
+from .memory import Memory
+from .programs import Shape, of_each_job
+from .shards import Shards
+
+
+class LongRuns:
+    """The long runs of `share` (i, N) of a sweep, whose results go to `results`: the store at `out`, if any."""
+
+    def __init__(self, results: Shards | Memory, out: Path | None, share: tuple[int, int]) -> None:
+        process, self._num_processes = share
+        self._results, self._folder = results, out and out / RUNNING
+        # Orbax refuses where JAX knows of other processes but is not connected to them, as after `--distributed`.
+        unconnected = jax.process_count() > 1 and not jax.distributed.is_initialized()
+        self._checkpoints = None if out is None or unconnected else Checkpoints(self._folder / str(process))
+
+    def program(
+        self, cells: Sequence[Cell], settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
+    ) -> LongProgram:
+        """The program of some cells, given for each shard how many of its seeds are there; `say` is told its progress.
+
+        After each generation the metrics so far are in the store, and a checkpoint, unless processes were connected by
+        JAX and no longer are.
+        """
+        places = [cell.index for cell in cells]
+        return LongProgram(cells, settings, _Watch(places, there, self._results, self._checkpoints, say))
+
+    def forget_checkpoints(self) -> None:
+        """Remove them, since all that they are for is complete."""
+        if self._folder and self._folder.exists():
+            if self._checkpoints:
+                self._checkpoints.clear()
+            if self._num_processes == 1:  # those of processes that were here before
+                shutil.rmtree(self._folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
+
+
+class _Watch(NamedTuple):
+    """See `LongRuns.program`; `places` in the grid of the program's cells."""
+
+    places: list[tuple[int, ...]]
+    there: Mapping[Shard, int]
+    results: Shards | Memory
+    checkpoints: Checkpoints | None
+    say: Callable[[str], None]
+
+    def resumed(self, jobs: Jobs, shape: Shape, like: Saved) -> Saved | None:
+        return self.checkpoints and self.checkpoints.restore(self._call(jobs, shape), like)
+
+    def generation_done(self, jobs: Jobs, shape: Shape, saved: Saved) -> None:
+        so_far = of_each_job(joined_generations(saved.results), jobs)
+        # Of other shards some seeds are there, and a record says so.
+        empty = {(shard.cell, shard.first): shard for shard, there in self.there.items() if not there}
+        for (cell, first, _), metrics in zip(jobs, so_far, strict=True):
+            if shard := empty.get((self.places[cell], first)):
+                self.results.preview(shard, metrics)
+        if self.checkpoints:
+            self.checkpoints.save(self._call(jobs, shape), saved)
+        self.say(f"generation {len(saved.results)}/{self.results.manifest.num_generations}")
+
+    def _call(self, jobs: Jobs, shape: Shape) -> Any:
+        """All that tells a call from others."""
+        seeds = [(self.places[cell], first, stop) for cell, first, stop in jobs]
+        return [self.results.manifest.fingerprint, seeds, shape]

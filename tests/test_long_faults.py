@@ -1,0 +1,177 @@
+"""What a long run survives: killed processes, damaged checkpoints, a full disk."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+from test_faults import cut_short, flip_a_byte
+from test_long_runs import WORKFLOWS, Told, Warm, assert_same
+
+import collapsejax as cj
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
+
+SIZE = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import jax
+BEFORE
+import collapsejax as cj
+from test_long_runs import WORKFLOWS, Warm
+size = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
+say = lambda progress: print(progress.doing, flush=True)
+cj.sweep(Warm(), WORKFLOWS, **size, chunk=2, out=sys.argv[1], progress=say, share=SHARE)
+"""
+
+
+def start(out, cache, before="", share=None):
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            PROGRAM.replace("BEFORE", before).replace("SHARE", str(share)),
+            str(out),
+        ],
+        env=os.environ | {name.upper(): str(value) for name, value in cache.items()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def generation_in(line):
+    return int(line.partition("generation ")[2].partition("/")[0])
+
+
+def generations(process):
+    """The generations that a process says it has done, as it does them."""
+    for line in process.stdout:
+        if "generation " in line:
+            yield generation_in(line)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return [generation_in(line) for line in out.splitlines() if "generation " in line]
+
+
+def assert_whole(out):
+    """The store has what an undisturbed sweep in memory gives, to the last bit, and nothing is left over."""
+    assert_same(cj.open(out), cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2))
+    assert not (out / "running").exists()
+    assert not [file for file in out.rglob("*") if "partial" in file.name or "orbax" in file.name]
+
+
+def test_killed_in_generation_4_of_8(cache, tmp_path):
+    process = start(tmp_path / "s", cache)
+    assert next(done for done in generations(process) if done == 3)
+    process.kill()
+    process.communicate()
+    assert len(list((tmp_path / "s" / "running" / "0").iterdir())) in (
+        1,
+        2,
+    )  # the second one, of generation 4, is begun
+    done = finish(start(tmp_path / "s", cache))
+    assert done[0] in (4, 5)
+    assert done == list(range(done[0], 9))
+    assert_whole(tmp_path / "s")
+
+
+def test_killed_again_and_again(cache, tmp_path):
+    """At random moments, most of them while it writes."""
+    chances, last = random.Random(20240615), 0
+    for _ in range(6):
+        process = start(tmp_path / "s", cache)
+        first = next(generations(process))
+        assert first > last
+        time.sleep(chances.uniform(0, 0.15))
+        process.kill()
+        rest, _ = process.communicate()
+        last = max([first, *(generation_in(line) for line in rest.splitlines() if "generation " in line)])
+        if last > 5:
+            break
+    assert finish(start(tmp_path / "s", cache))[0] in (last + 1, last + 2)
+    assert_whole(tmp_path / "s")
+
+
+def test_any_damaged_file_of_a_checkpoint(tmp_path):
+    """Then the run is begun anew, or the damage makes no difference."""
+    for number in range(3):
+        for damage in (cut_short, flip_a_byte, Path.unlink):
+            out = tmp_path / f"{number} {damage.__name__}"
+            with pytest.raises(KeyboardInterrupt):
+                cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2, out=out, progress=Told(most=3))
+            files = sorted(file for file in (out / "running").rglob("*") if file.is_file())
+            for file in files[number::3]:
+                damage(file)
+            cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2, out=out)
+            assert_whole(out)
+
+
+LIMITED = """
+import resource
+from collapsejax.long_programs import LongProgram
+
+call = LongProgram.__call__
+
+
+def limited(self, jobs):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (250, 250))  # now that the program is compiled, and kept
+    return call(self, jobs)
+
+
+LongProgram.__call__ = limited
+"""
+
+
+def test_full_disk(cache, tmp_path):
+    """No file may have more than some bytes: the checkpoint cannot be written, later it can."""
+    process = start(tmp_path / "s", cache, LIMITED)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert f"OSError: {tmp_path / 's'}: writing failed (" in err
+    assert "all that was complete stays" in err.splitlines()[-1]
+    finish(start(tmp_path / "s", cache))
+    assert_whole(tmp_path / "s")
+
+
+JOIN = """
+jax.config.update("jax_cpu_collectives_implementation", None)
+jax.distributed.initialize("localhost:PORT", 2, PROCESS)
+assert jax.process_count() == 2
+jax.distributed.shutdown()
+"""
+
+
+def test_one_of_two_processes_is_killed(cache, tmp_path):
+    both = lambda: [start(tmp_path / "s", cache, share=(process, 2)) for process in range(2)]
+    first, second = both()
+    assert next(done for done in generations(second) if done == 3)
+    second.kill()
+    second.communicate()
+    finish(first)
+    done = [finish(process) for process in both()]
+    assert done[0] == []
+    assert done[1][0] in (4, 5)
+    assert_whole(tmp_path / "s")
+
+
+def test_two_processes_that_were_connected(cache, tmp_path):
+    """They keep no checkpoints, which Orbax refuses them; shards that are complete stay."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = str(probe.getsockname()[1])
+    join = [JOIN.replace("PORT", port).replace("PROCESS", str(process)) for process in range(2)]
+    for process in [start(tmp_path / "s", cache, before) for before in join]:
+        finish(process)
+    assert_whole(tmp_path / "s")

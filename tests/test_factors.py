@@ -35,6 +35,7 @@ def test_times_multiplies(key):
     np.testing.assert_allclose(covariance(factor.times(lower)), product @ product.T, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_products_never_leave_range(key):
     """The log pivots of 3000 factors add up, to float32's rounding, however small the matrix has become."""
     lowers = jax.vmap(lambda key: wishart_factor(key, 4, 9) / 3)(jax.random.split(key, 3000))

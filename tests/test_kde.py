@@ -91,6 +91,7 @@ def test_scott_and_silverman_are_equal_in_two_dimensions(key):
     np.testing.assert_allclose(*curves, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_kernel_sums_are_carried_on(key):
     """Summaries of two batches, appended, are the summary of all rows; and far rows do not underflow to +inf."""
     task = cj.KDE(cj.sources.moons(), 0.01, num_test=30)

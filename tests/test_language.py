@@ -124,6 +124,7 @@ def test_cache_gives_the_logits_of_recomputation(key, decoder):
     assert np.abs(np.diff(whole, axis=1)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_training_steps_are_the_textbooks(key):
     """Of the only row that has weight, so the minibatches are known. Clipping, schedule and AdamW are written out."""
     variables, tokens = variables_of(key, LEARNED), tokens_of(key, 3)
@@ -193,6 +194,7 @@ def test_rows_without_weight_are_not_drawn_where_sums_rise(key):
     assert set(np.asarray(drawn).tolist()) == {0, 2}
 
 
+@pytest.mark.slow
 def test_room_makes_no_difference(key, weighted):
     variables, training = variables_of(key, LEARNED), Training(num_steps=5, batch_size=4)
     filled = weighted.empty(57).append(weighted)
@@ -215,6 +217,7 @@ def test_epochs_are_steps(key, weighted):
     assert fitted._cache_size() == size
 
 
+@pytest.mark.slow
 def test_seeds_together_are_seeds_alone(key, weighted):
     variables, training, keys = (
         variables_of(key, LEARNED),
@@ -276,6 +279,7 @@ def test_one_best_symbol_is_greedy(key):
         sample(key, LEARNED, variables, 1, 1.0, top_k=6)
 
 
+@pytest.mark.slow
 def test_blocks_make_no_difference(key):
     variables = variables_of(key, LEARNED)
     many, few = (sampled(key, LEARNED, variables, n, 1.0) for n in (300, 3))
@@ -287,6 +291,7 @@ def test_blocks_make_no_difference(key):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_divergence_is_infinite_loss(key, weighted):
     variables = variables_of(key, LEARNED)
     training = Training(num_steps=5, batch_size=4, learning_rate=1e30)

@@ -144,7 +144,9 @@ def test_a_sweep_that_grows_may_share_other_programs(monkeypatch, tmp_path):
     assert_same(grown, whole, rtol=1e-4)
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 24, 25])
+@pytest.mark.parametrize(
+    "chunk", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(24, marks=pytest.mark.slow), 25]
+)
 def test_chunks_change_nothing(chunk):
     """Not the last bit, on a CPU."""
     task, wanted = cj.Gaussian(2), swept().sel(dim=2, sigma2=1.0, num_samples=6)
@@ -163,6 +165,7 @@ def test_a_sweep_may_grow(tmp_path):
         cj.sweep(cj.Gaussian(2), ["replace"], **SIZE, num_seeds=10, **options)
 
 
+@pytest.mark.slow
 def test_a_summary_may_grow(tmp_path):
     options = dict(out=tmp_path / "s", chunk=4, keep="summary")
     for num_seeds in (10, 25):
@@ -256,7 +259,7 @@ class Scarce:
         monkeypatch.setattr(programs.Program, "__call__", limited)
 
 
-@pytest.mark.parametrize("keep", ["seeds", "summary"])
+@pytest.mark.parametrize("keep", ["seeds", pytest.param("summary", marks=pytest.mark.slow)])
 def test_a_call_that_does_not_fit_is_halved(monkeypatch, keep):
     scarce, said = Scarce(monkeypatch, 13), []
     dataset = cj.sweep(
@@ -373,6 +376,7 @@ def test_mistakes_are_found_before_anything_is_compiled(changed, message, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_numpy_sizes_are_sizes(tmp_path):
     sizes = dict(num_samples=np.array([6, 8]), num_generations=np.int64(5), num_seeds=np.int32(5), key=SIZE["key"])
     task = cj.Gaussian(list(np.arange(1, 3)), sigma2=list(np.float32([1.0, 2.0])))

@@ -131,7 +131,7 @@ EQUAL_TASKS = {
 }
 # A workflow at the end of its range, another that it then is, and tasks.
 EQUAL = [
-    (cj.Weighted(0.0), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
+    (cj.Weighted(0.0), cj.Replace(), (), ("gaussian", "kde", "regression", "categorical")),
     (cj.FreshData(0), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
     (cj.Window(1), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
     # Merged in another order, a factor of more features can have columns of the other sign, and so other data.

@@ -100,6 +100,10 @@ def test_it_says_what_it_is(library, folder):
     for name in ("corpus", "python", "num_documents", "num_tokens", "num_unknown", "sha256", "window"):
         assert known[name] == getattr(library, name)
     assert known["tokenizer"] == {"name": "characters", "alphabet": CHARACTERS}
+    assert {"ast.py", "email/message.py"} <= set(known["files"])
+    assert len(known["files"]) == library.num_documents
+    assert not any(name.startswith(("test/", "idlelib/")) for name in known["files"])
+    assert cj.sources.text(folder).files is None
 
 
 def test_parts_share_no_document_and_no_window(folder):

@@ -22,8 +22,8 @@ _LEFT_OUT = {"test", "tests", "site-packages", "dist-packages", "__pycache__"}
 _LEFT_OUT |= {"distutils", "ensurepip", "idlelib", "lib2to3", "tkinter", "turtledemo"}
 
 
-def stdlib() -> Iterator[tuple[int, str]]:
-    """Docstrings of the standard library of this Python: for each file its number and theirs, each of them once.
+def stdlib() -> Iterator[tuple[str, str]]:
+    """Docstrings of the standard library of this Python: for each file its name and theirs, each of them once.
 
     Raises ValueError where its source files are not installed.
     """
@@ -38,7 +38,7 @@ def stdlib() -> Iterator[tuple[int, str]]:
             new = [text for text in dict.fromkeys(_docstrings(tree)) if text not in seen]
             seen.update(new)
             if new:
-                yield len(seen), "\n\n".join(new)
+                yield Path(folder, name).relative_to(root).as_posix(), "\n\n".join(new)
     if not seen:
         raise ValueError(f"{root}: the standard library's source files are not there; give a corpus of your own")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +26,7 @@ class Text:
 
     `train` (N, L), `validation` (M', L) and `test` (M, L) are the three parts. `sha256` is of all tokens of the corpus,
     whose number is `num_tokens`; `num_unknown` characters were not in the alphabet. `python` is the version whose
-    standard library the text is from.
+    standard library the text is from, and `files` are the names of the files there.
     """
 
     train: Array
@@ -34,6 +34,7 @@ class Text:
     test: Array
     corpus: str = static()
     python: str | None = static()
+    files: tuple[str, ...] | None = static()
     field: str | None = static()
     tokenizer: Characters | Bytes = static()
     window: int = static()
@@ -147,7 +148,7 @@ def text(
     if corpus == "stdlib" and field is not None:
         raise ValueError(f"field={field!r}: is for .jsonl files; leave it out")
     pieces = stdlib() if corpus == "stdlib" else read(Path(corpus), field)
-    rows, owners, counts = _windows(str(corpus), pieces, tokens_of, window)
+    rows, owners, documents, counts = _windows(str(corpus), pieces, tokens_of, window)
     shares = test_fraction, validation_fraction
     test, validation, train = _split(str(corpus), rows, owners, shares, np.random.default_rng(split_seed))
     return Text(
@@ -156,9 +157,11 @@ def text(
         test=jnp.asarray(test),
         corpus=str(corpus),
         python=platform.python_version() if corpus == "stdlib" else None,
+        files=tuple(documents) if corpus == "stdlib" else None,
         field=field,
         tokenizer=tokens_of,
         window=int(window),
+        num_documents=len(documents),
         test_fraction=test_fraction,
         validation_fraction=validation_fraction,
         split_seed=int(split_seed),
@@ -167,9 +170,9 @@ def text(
 
 
 def _windows(
-    corpus: str, pieces: Iterable[tuple[int, str]], tokenizer: Characters | Bytes, window: int
-) -> tuple[np.ndarray, np.ndarray, dict]:
-    """Windows (N, L) of a corpus, the number of the document that each is from, (N,), and what is known of all text."""
+    corpus: str, pieces: Iterable[tuple[Hashable, str]], tokenizer: Characters | Bytes, window: int
+) -> tuple[np.ndarray, np.ndarray, list[Hashable], dict]:
+    """Windows (N, L) of a corpus, the place (N,) of the document that each is from, all documents, and counts."""
     kept, windows_of, digest = bytearray(), {}, hashlib.sha256()
     num_tokens = num_unknown = longest = 0
     for document, piece in pieces:
@@ -184,8 +187,8 @@ def _windows(
     if not kept:
         raise ValueError(f"window={window}: longer than any text in {corpus} ({longest} tokens); use a shorter one")
     owners = np.repeat(np.arange(len(windows_of), dtype=np.int32), list(windows_of.values()))
-    counts = dict(num_documents=len(windows_of), num_tokens=num_tokens, num_unknown=num_unknown)
-    return np.frombuffer(kept, np.uint8).reshape(-1, window), owners, counts | {"sha256": digest.hexdigest()}
+    counts = dict(num_tokens=num_tokens, num_unknown=num_unknown, sha256=digest.hexdigest())
+    return np.frombuffer(kept, np.uint8).reshape(-1, window), owners, list(windows_of), counts
 
 
 def _split(

@@ -15,6 +15,7 @@ import xarray as xr
 
 from . import compilation_cache, console, store
 from .base import check_count
+from .checks import is_costly
 from .files import reserve_figure
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
@@ -37,7 +38,8 @@ class Simulation:
         num_seeds: independent repetitions (S).
         seed: root of all randomness; seed number s of the sweep is the same in every sweep with this root.
         rows: draw literal rows even where the exact law of their summary is known.
-        out: directory to write the results to, in zarr format; xarray opens it. Default: none are written.
+        out: directory to write the results to, in zarr format; xarray opens it. Of language models each generation is
+            there when it is done, and the same command goes on where one was stopped. Default: none are written.
         overwrite: replace the results that are there now.
         plot: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: none.
         metric: metrics to tabulate and plot. Default: all.
@@ -71,12 +73,14 @@ class Simulation:
                 print(task.source)
             figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
-            with store.reserve(self.out, overwrite=self.overwrite) if self.out else contextlib.nullcontext() as out:
+            grows = self.out and is_costly(task) and not (self.overwrite and Path(self.out).exists())
+            reserved = self.out and not grows
+            with store.reserve(self.out, overwrite=self.overwrite) if reserved else contextlib.nullcontext() as scratch:
                 with console.progress() as progress:
-                    key = jax.random.key(self.seed)
-                    dataset = sweep(task, self.workflow, **sizes, num_seeds=self.num_seeds, key=key, progress=progress)
-                if out:
-                    store.write(dataset, out)
+                    options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed), progress=progress)
+                    dataset = sweep(task, self.workflow, **options, out=self.out if grows else None)
+                if scratch:
+                    store.write(dataset, scratch)
             console.print_tables(dataset, self.metric)
             if figure:
                 _draw(dataset, self.metric, figure, self.plot)

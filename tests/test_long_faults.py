@@ -77,14 +77,31 @@ def test_killed_in_generation_4_of_8(cache, tmp_path):
     assert next(done for done in generations(process) if done == 3)
     process.kill()
     process.communicate()
-    assert len(list((tmp_path / "s" / "running" / "0").iterdir())) in (
-        1,
-        2,
-    )  # the second one, of generation 4, is begun
+    checkpoints = list((tmp_path / "s" / "running" / "0").iterdir())
+    assert len(checkpoints) in (1, 2)  # the second one, of generation 4, is begun
     done = finish(start(tmp_path / "s", cache))
     assert done[0] in (4, 5)
     assert done == list(range(done[0], 9))
     assert_whole(tmp_path / "s")
+
+
+def test_a_run_of_the_command_line_is_killed(cache, tmp_path):
+    command = "run transformer --source markov --window 6 --width 8 --depth 1 --num-steps 20 --num-scored 5"
+    command += " --num-test 20 --num-samples 6 --num-generations 8 --num-seeds 2 --out"
+    environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
+
+    def begin(name):
+        arguments = [sys.executable, "-m", "collapsejax", *command.split(), str(tmp_path / name)]
+        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(arguments, env=environment, **streams)
+
+    process = begin("killed")
+    assert next(done for done in generations(process) if done == 3)
+    process.kill()
+    process.communicate()
+    assert finish(begin("killed"))[0] in (4, 5)
+    assert finish(begin("whole")) == list(range(1, 9))
+    assert_same(cj.open(tmp_path / "killed"), cj.open(tmp_path / "whole"))
 
 
 def test_killed_again_and_again(cache, tmp_path):

@@ -183,7 +183,8 @@ SMALL += ["--num-samples", "6", "--num-seeds", "2", "--workflow", "replace"]
 def test_run_on_ones_own_text(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder_of_texts(tmp_path / "texts")
-    main(["run", "transformer", "--corpus", "texts", "--window", "8", *SMALL, "--out", "t"])
+    command = ["run", "transformer", "--corpus", "texts", "--window", "8", *SMALL, "--out", "t"]
+    main(command)
     out = capsys.readouterr().out
     assert "texts: 12 documents, " in out
     assert "32 characters" in out
@@ -194,6 +195,14 @@ def test_run_on_ones_own_text(tmp_path, capsys, monkeypatch):
     assert dataset.test_loss.attrs["units"] == "nats a token"
     assert dataset.entropy.attrs["long_name"] == "Entropy of the tokens that models write"
     assert np.isfinite(dataset.test_loss).all()
+    # What is complete is shown again; another run is not written over it.
+    main(command)
+    again = capsys.readouterr().out
+    assert "compiled in 0.0 s" in again
+    assert again.partition("compiled")[0].endswith(out[out.index("test_loss:") :].partition("compiled")[0])
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--temperature", "2"])
+    assert "temperature" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def test_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert (tmp_path / "g.png").stat().st_size > 1000

@@ -1,5 +1,5 @@
 """`python -m collapsejax`."""
 
-from .cli import main
+from .cli import main_of_process
 
-main()
+main_of_process()

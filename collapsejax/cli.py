@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunR
 from .samples_command import Samples
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate
+
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as interrupt:
         state = str(interrupt) or "results are written whole or not at all"
         print(f"collapsejax: interrupted; {state}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
+
+
+def main_of_process() -> None:
+    """`main`, after which the process ends. An interrupt ends it at once: Python would wait for its threads."""
+    try:
+        main()
+    except SystemExit as leaving:
+        if leaving.code == _INTERRUPTED:
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(_INTERRUPTED)  # all that takes time is compilations for nobody
+        raise
 
 
 _RUNS = {

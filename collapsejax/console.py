@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import rich.console
@@ -22,7 +23,9 @@ from .plan import Plan
 from .results import metrics_in, milestones, summarize
 from .sweeps import Progress, Timing
 from .sweeps import Report as ProgressReport
-from .validation import MOST_Z, Report
+
+if TYPE_CHECKING:
+    from .validation import Report
 
 _SECONDS_BETWEEN_LINES = 10
 
@@ -194,6 +197,8 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
 
 def print_validation(report: Report) -> None:
     """A table of comparisons, a row for each curve, at the iteration where it is furthest off; and the verdict."""
+    from .validation import MOST_Z  # with scipy, which takes its time
+
     console = rich.console.Console()
     if not console.is_terminal:
         console.width = 160

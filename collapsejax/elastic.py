@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +17,27 @@ from .states import State, merge
 _SAFE_SHARE = 0.8  # of the memory that is free, for one call
 
 
+class Compiled(NamedTuple):
+    """Of a program that was compiled: bytes that a device needs for a call, and seconds that it took."""
+
+    need: int
+    seconds: float
+
+
+def lowered(program: Program, key: Array, shape: Shape) -> Callable[[], Compiled]:
+    """Trace it for calls of that shape; what this gives compiles it. Raises as the program's `lower` does."""
+    start = time.perf_counter()
+    compile = program.lower(key, shape)
+    tracing = time.perf_counter() - start
+
+    def timed() -> Compiled:
+        start = time.perf_counter()
+        need = compile()
+        return Compiled(need, tracing + time.perf_counter() - start)
+
+    return timed
+
+
 class Elastic:
     """A program that does any number of jobs, in calls that are made smaller until memory suffices.
 
@@ -25,13 +46,20 @@ class Elastic:
         key: the root of all randomness.
         shape: of the first call that is tried.
         say: told when a call is made smaller.
+        done: what `lowered` has led to, if the program was compiled for such calls before. Whether memory suffices is
+            asked only now: other programs may have had it then.
     """
 
-    def __init__(self, program: Program, key: Array, shape: Shape, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, program: Program, key: Array, shape: Shape, say: Callable[[str], None], done: Compiled | None = None
+    ) -> None:
         self._program, self._key, self._say = program, key, say
-        self.num_compilations = 0
-        self.compile_seconds = 0.0
-        self._compile(shape)
+        self.num_compilations = int(done is not None)
+        self.compile_seconds = done.seconds if done else 0.0
+        if done:
+            self._fit(shape, done.need)
+        else:
+            self._compile(shape)
 
     def __call__(self, jobs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
         """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a `State` of each.
@@ -60,14 +88,18 @@ class Elastic:
         start = time.perf_counter()
         need, failure = 0, None
         try:
-            need = self._program.compile(self._key, shape)
+            need = self._program.lower(self._key, shape)()
         except jax.errors.JaxRuntimeError as error:
             failure = error
         self.num_compilations += 1
         self.compile_seconds += time.perf_counter() - start
         if failure:
             self._shrink(failure, shape)
-            return
+        else:
+            self._fit(shape, need)
+
+    def _fit(self, shape: Shape, need: int) -> None:
+        """Compile for smaller calls if one of this shape needs more than is free."""
         free = _SAFE_SHARE * self._program.free_bytes()
         smaller = shape.halved()
         if need > free and smaller:

@@ -86,8 +86,8 @@ class LongProgram:
         self._leaves, self._sizes = jax.device_put((self._cells.leaves, self._cells.sizes), everywhere)
         self._begin = self._advance = self._reduce = None
 
-    def compile(self, key: Array, shape: Shape) -> int:
-        """Compile for calls of that shape; returns the bytes that a device needs for one, by the compiler's account."""
+    def lower(self, key: Array, shape: Shape) -> Callable[[], int]:
+        """As of `programs.Program`."""
         self.shape = shape
         self._key = jax.device_put(key, NamedSharding(self._mesh, PartitionSpec()))
         self._trace(key)
@@ -95,21 +95,24 @@ class LongProgram:
         options = dict(mesh=self._mesh, check_vma=False)
         specs = (*[everywhere] * 3, SEEDS, SEEDS, everywhere)
         begin = jax.shard_map(partial(self._begin_lanes, shape), in_specs=specs, out_specs=_LANES, **options)
-        lowered = jax.jit(begin).lower(self._key, self._leaves, self._sizes, *lanes)
-        self._begin = lowered.compile(COMPILER_OPTIONS)
-        state = _shapes(lowered.out_info, NamedSharding(self._mesh, _LANES))
+        begin = jax.jit(begin).lower(self._key, self._leaves, self._sizes, *lanes)
+        state = _shapes(begin.out_info, NamedSharding(self._mesh, _LANES))
         specs, out_specs = (everywhere, everywhere, _LANES), (_LANES, SEEDS)
         advance = jax.shard_map(partial(self._advance_lanes, shape), in_specs=specs, out_specs=out_specs, **options)
-        lowered = jax.jit(advance, donate_argnums=2).lower(self._leaves, self._sizes, state)
-        self._advance = lowered.compile(COMPILER_OPTIONS)
-        self._like = Saved(state, [_shapes(lowered.out_info[1])])
-        need = max(bytes_of(self._begin), bytes_of(self._advance))
-        if self._settings.summary:
-            values = tuple(self._like.results[0].values())
-            sizes = (*values[0].shape, self._num_generations)
-            self._reduce = compiled_reduce(self._mesh, len(values), sizes, values[0].dtype)
-            need = max(need, bytes_of(self._reduce))
-        return need
+        advance = jax.jit(advance, donate_argnums=2).lower(self._leaves, self._sizes, state)
+        self._like = Saved(state, [_shapes(advance.out_info[1])])
+
+        def compile() -> int:
+            self._begin, self._advance = begin.compile(COMPILER_OPTIONS), advance.compile(COMPILER_OPTIONS)
+            need = max(bytes_of(self._begin), bytes_of(self._advance))
+            if self._settings.summary:
+                values = tuple(self._like.results[0].values())
+                sizes = (*values[0].shape, self._num_generations)
+                self._reduce = compiled_reduce(self._mesh, len(values), sizes, values[0].dtype)
+                need = max(need, bytes_of(self._reduce))
+            return need
+
+        return compile
 
     def free_bytes(self) -> int:
         """As of `programs.Program`."""

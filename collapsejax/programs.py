@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,8 +60,11 @@ class Program:
         self._leaves, self._sizes = jax.device_put((self._cells.leaves, self._cells.sizes), everywhere)
         self._simulate = self._reduce = None
 
-    def compile(self, key: Array, shape: Shape) -> int:
-        """Compile for calls of that shape; returns the bytes that a device needs for one, by the compiler's account."""
+    def lower(self, key: Array, shape: Shape) -> Callable[[], int]:
+        """Trace for calls of that shape.
+
+        What this gives compiles, and gives the bytes that a device needs for a call, by the compiler's account.
+        """
         self.shape = shape
         body = jax.shard_map(
             partial(self._one_device, shape.together),
@@ -72,13 +76,17 @@ class Program:
         self._key = jax.device_put(key, NamedSharding(self._mesh, PartitionSpec()))
         seeds, _, cells = lane_shapes(shape, self._mesh)
         lowered = jax.jit(body).lower(self._key, self._leaves, self._sizes, seeds, cells)
-        self._simulate = lowered.compile(COMPILER_OPTIONS)
-        need = bytes_of(self._simulate)
-        if self._settings.summary:
-            values = tuple(lowered.out_info.values())
-            self._reduce = compiled_reduce(self._mesh, len(values), values[0].shape, values[0].dtype)
-            need = max(need, bytes_of(self._reduce))
-        return need
+
+        def compile() -> int:
+            self._simulate = lowered.compile(COMPILER_OPTIONS)
+            need = bytes_of(self._simulate)
+            if self._settings.summary:
+                values = tuple(lowered.out_info.values())
+                self._reduce = compiled_reduce(self._mesh, len(values), values[0].shape, values[0].dtype)
+                need = max(need, bytes_of(self._reduce))
+            return need
+
+        return compile
 
     def free_bytes(self) -> int:
         """Bytes that are free for a call: on accelerators those of each, on a CPU those of all its parts together."""
@@ -184,13 +192,24 @@ def bytes_of(compiled: Any) -> int:
     return need - account.alias_size_in_bytes  # arguments whose memory results take
 
 
-@functools.lru_cache(maxsize=8)
 def compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
     """The reduction of metrics of `shape` to summaries. Its sums are double, whatever JAX's default is.
 
     The parts of several devices are left apart, along the leading axis: no device waits for another.
     """
+    arguments = (mesh, num_metrics, shape, dtype)
+    with _lock_of(*arguments):  # of threads that need the same one compiles it
+        return _compiled_reduce(*arguments)
 
+
+@functools.lru_cache(maxsize=8)
+def _lock_of(*arguments: Any) -> threading.Lock:
+    del arguments
+    return threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
     def on_one_device(metrics: list[Array], valid: Array) -> State:
         return jax.tree.map(lambda leaf: leaf[None], reduce(metrics, valid, block))
 

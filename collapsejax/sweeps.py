@@ -6,7 +6,8 @@ import contextlib
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,11 @@ import numpy as np
 import xarray as xr
 
 from . import store
+from .ahead import ahead
 from .base import Array, Task, Workflow
 from .checks import is_costly
-from .elastic import Elastic, joined
-from .grid import SPECIMENS
+from .elastic import Compiled, Elastic, joined, lowered
+from .grid import SPECIMENS, Cell
 from .long_programs import LongProgram
 from .long_runs import LongRuns
 from .manifest import Shard
@@ -87,13 +89,14 @@ def sweep(
             index of this process and number of processes.
         in_turn: whether a device does one seed after the other instead of many in step. Default: on a CPU, for a
             costly task.
-        progress: called before each compilation, after each chunk, and after each generation of a costly task. If it
-            raises, what has been computed is in `out`.
+        progress: called before the wait for each program, after each chunk, and after each generation of a costly
+            task. If it raises, what has been computed is in `out`.
 
     Returns:
         A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric,
         and "specimens", with two more dimensions, where the task has them and all seeds are kept.
-        Its attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
+        Its attributes hold configuration, versions, seconds and the number of compilations. A compilation's seconds
+        are those from its beginning to its end; others and the run go on beside it. With `out`, it is what
         `collapsejax.open` gives.
 
     Raises:
@@ -153,6 +156,16 @@ def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
     return timings
 
 
+class _Group(NamedTuple):
+    """Cells that share a program, shards of theirs that are to be computed, and how much one call does."""
+
+    cells: list[Cell]
+    label: str
+    todo: list[Shard]
+    program: Program | LongProgram
+    shape: Shape
+
+
 class _Run:
     """The share of a sweep that this process does."""
 
@@ -183,26 +196,32 @@ class _Run:
         }
 
     def all_groups(self) -> None:
-        for cells in self._plan.groups:
-            members = {self._plan.grid.cells[number].index for number in cells}
-            if todo := [shard for shard in self._todo if shard.cell in members]:
-                self._one_group(cells, todo)
+        lower = lambda group: lowered(group.program, self._plan.key, group.shape)
+        with contextlib.closing(ahead(self._groups(), lower)) as groups:
+            for group, early in groups:
+                self._one_group(group, early)
         for name, where in self._nan.items():
             warnings.warn(f"{name} is NaN {where}", stacklevel=4)
 
-    def _one_group(self, numbers: list[int], todo: list[Shard]) -> None:
-        grid = self._plan.grid
-        cells = [grid.cells[number] for number in numbers]
+    def _groups(self) -> Iterator[_Group]:
+        """Those of which something is to be done."""
+        grid, settings = self._plan.grid, self._plan.settings
+        for numbers in self._plan.groups:
+            cells = [grid.cells[number] for number in numbers]
+            members, label, costly = {cell.index for cell in cells}, grid.label(cells), is_costly(cells[0].task)
+            if todo := [shard for shard in self._todo if shard.cell in members]:
+                # Of a costly task also shards that are there: a call that was killed is to be the same call again.
+                num_shards = sum(shard.cell in members for shard in (self._there if costly else todo))
+                say = lambda doing, label=label: self._tell(f"{label}, {doing}")
+                make = partial(self._long_runs.program, there=self._there, say=say) if costly else Program
+                yield _Group(cells, label, todo, make(cells, settings), self._plan.shape(numbers, num_shards))
+
+    def _one_group(self, group: _Group, early: Callable[[], Compiled | None]) -> None:
+        cells, label, todo, program, shape = group
         place = {cell.index: place for place, cell in enumerate(cells)}
-        workflow_of = {cell.index: grid.workflow_of(cell) for cell in cells}
-        label = grid.label(cells)
+        workflow_of = {cell.index: self._plan.grid.workflow_of(cell) for cell in cells}
         self._tell(f"compiling {label}")
-        costly, settings = is_costly(cells[0].task), self._plan.settings
-        # Of a costly task also shards that are there: a call that was killed is to be the same call again.
-        shape = self._plan.shape(numbers, sum(shard.cell in place for shard in (self._there if costly else todo)))
-        say = lambda doing: self._tell(f"{label}, {doing}")
-        program = self._long_runs.program(cells, settings, self._there, say) if costly else Program(cells, settings)
-        program = Elastic(program, self._plan.key, shape, self._tell)
+        program = Elastic(program, self._plan.key, shape, self._tell, early())
         self._tell(label)
         for shards in (todo[start : start + shape.rows] for start in range(0, len(todo), shape.rows)):
             compiling, start = program.compile_seconds, time.perf_counter()

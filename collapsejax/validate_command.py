@@ -7,13 +7,16 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import compilation_cache, console
 from .devices import chosen_devices
 from .files import provenance, reserve_figure, write_whole
 from .flags import optional
 from .sweeps import Progress
-from .validation import Report, validate
+
+if TYPE_CHECKING:
+    from .validation import Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Validate:
     no_compilation_cache: bool = False
 
     def run(self) -> None:
+        from .validation import validate  # the exact curves need scipy, which takes its time
+
         out = None if self.out is None else Path(self.out)
         if out is not None and out.suffix != ".json":
             raise ValueError(f"out={self.out}: the report is a .json file; give it that ending")

@@ -9,7 +9,7 @@ PACKAGE = Path(collapsejax.__file__).parent
 
 LEVELS = [
     {"base"},
-    {"threefry", "lanes", "elementary", "checks", "devices", "compilation_cache"},
+    {"threefry", "lanes", "elementary", "checks", "devices", "compilation_cache", "ahead"},
     {"factors", "rng"},
     {"counts"},
     {"datasets", "sources"},

@@ -167,7 +167,7 @@ def test_memory_is_that_of_each_seed_and_a_constant(in_turn):
     sizes = dict(SIZE, num_samples=1000)
     plan = make_plan(Warm(), ["accumulate"], **sizes, num_seeds=100, in_turn=in_turn)
     program = LongProgram(plan.grid.cells, plan.settings)
-    need = [program.compile(plan.key, Shape(1, seeds, 1 if in_turn else seeds)) for seeds in (2, 4, 20)]
+    need = [program.lower(plan.key, Shape(1, seeds, 1 if in_turn else seeds))() for seeds in (2, 4, 20)]
     a_seed, state = (need[2] - need[1]) / 16, plan.state_bytes([0])
     np.testing.assert_allclose(need[1] - need[0], 2 * a_seed, rtol=0.1)
     assert (a_seed < 1.1 * state) == in_turn

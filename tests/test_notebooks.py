@@ -8,15 +8,18 @@ import matplotlib.pyplot as plt
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+QUICK = {"quickstart"}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_by_its_cost = pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[] if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in NOTEBOOKS]
+)
 
 
 def code_cells(path):
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
-@pytest.mark.slow
-@each_notebook
+@each_by_its_cost
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,241 @@
+"""Of each study, what this run found beside what the paper did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import xarray as xr
+
+from .findings import (
+    Finding,
+    Number,
+    bounded,
+    count_above,
+    factors,
+    growth,
+    number,
+    of_cells,
+    order,
+    plateau,
+    slopes,
+)
+from .theory.outcomes import fixation_time_asymptote
+from .value import value_table
+
+Datasets = Mapping[str, xr.Dataset]
+
+
+def _last(datasets: Datasets) -> int:
+    return max(dataset.sizes.get("generation", 0) for dataset in datasets.values())
+
+
+def _gaussian(datasets: Datasets, exact: Datasets) -> Finding:
+    grown = growth(list(datasets.values()), "mean_sq_error", ratio=True)
+    errors, expected, dims = 0.0, 0.0, 0
+    for name, dataset in datasets.items():
+        scaled, known, sizes = plateau(dataset, exact[name])
+        many = sizes >= sizes.max() / 10  # where n times the error is near its limit
+        errors, expected = errors + scaled[many].mean(axis=0), expected + known[many].mean()
+        dims += int(name.partition("=")[2])
+    label = f"accumulate, iteration {_last(datasets)}: n (error of the mean)^2 / (d sigma2); limit pi^2/6 = 1.645"
+    level = number(label, errors / dims, expected / dims)
+    sentence = (
+        f"{_capital(order(grown))}; {bounded(grown)}; its plateau n (error)^2 / (d sigma2) is {level}, "
+        f"by theory {level.exact:.4g} (for ever more samples and generations pi^2/6 = 1.645)"
+    )
+    return Finding(sentence, [level, *factors(grown, "error of the mean")])
+
+
+def _kde(datasets: Datasets, exact: Datasets) -> Finding:
+    grown = growth(list(datasets.values()), "test_nll", ratio=False)
+    numbers = [
+        number(f"rise of the held-out loss in nats, {workflow}", values.mean(axis=0))
+        for workflow, values in grown.items()
+    ]
+    first = max(2, _last(datasets) // 10)
+    rising = [slopes(dataset.test_nll.sel(workflow="accumulate"), first) for dataset in datasets.values()]
+    rising = np.concatenate(rising)
+    up, clearly = count_above(rising, np.zeros_like(rising))
+    slope = number(f"accumulate: slope of the loss against log t, t >= {first}", rising.mean(axis=0))
+    numbers.append(slope)
+    for name, dataset in datasets.items():
+        if "cov_trace_ratio" in exact.get(name, ()):
+            spread = slopes(dataset.cov_trace_ratio.sel(workflow="accumulate"), first)
+            known = exact[name].cov_trace_ratio.sel(workflow="accumulate").expand_dims("seed")
+            numbers.append(
+                number(
+                    f"accumulate, {name}: slope of the estimate's variance against log t",
+                    spread.mean(axis=0),
+                    float(slopes(known, first).mean()),
+                )
+            )
+    sentence = (
+        f"{_capital(order(grown))}; under accumulate the loss rose against log t in {up} of {len(rising)} cells "
+        f"(clearly in {clearly}), by {slope} nats a unit"
+    )
+    return Finding(sentence, numbers)
+
+
+def _kde_bandwidth(datasets: Datasets, exact: Datasets) -> Finding:
+    found = _kde(datasets, exact)
+    moved, cells = 0, 0
+    for dataset in datasets.values():
+        loss = dataset.test_nll.mean("seed").sel(workflow="replace")
+        best = loss.idxmin("bandwidth")
+        moved += int((best.isel(generation=-1) > best.isel(generation=0)).sum())
+        cells += best.isel(generation=0).size
+    wide = f"under replace the best bandwidth of the last model is wider than that of the first in {moved} of {cells}"
+    return Finding(f"{found.sentence}; {wide} pairs of source and n", found.numbers)
+
+
+def _kde_estimated(datasets: Datasets, exact: Datasets) -> Finding:
+    del exact
+    grown = growth(list(datasets.values()), "test_nll", ratio=False)
+    numbers = [
+        number(f"rise of the held-out loss in nats, {workflow}", values.mean(axis=0))
+        for workflow, values in grown.items()
+    ]
+    apart = {
+        name: float(np.abs(np.subtract(*dataset.test_nll.transpose("bandwidth", ...).values)).max())
+        for name, dataset in datasets.items()
+    }
+    texts = [f"{name} {gap:.2g}" for name, gap in apart.items()]
+    sentence = (
+        f"{_capital(order(grown))}; the largest difference that scott and silverman made anywhere, in nats: "
+        f"{', '.join(texts)}"
+    )
+    return Finding(sentence, numbers)
+
+
+def _regression(datasets: Datasets, exact: Datasets) -> Finding:
+    grown = growth(list(datasets.values()), "test_mse", ratio=True)
+    numbers = factors(grown, "test error")
+    for name, dataset in datasets.items():
+        dim = int(name.partition("=")[2])
+        # Seeds' errors have a variance for n > d + 3 only, and mean something for few seeds well beyond.
+        sizes = [n for n in dataset.num_samples.values if n >= 3 * dim + 10]
+        scale = dataset.sigma2 * dim
+        ours = dataset.test_mse.sel(num_samples=sizes).isel(generation=-1) / scale
+        known = exact[name].test_mse.sel(num_samples=sizes).isel(generation=-1) / scale
+        for workflow in ("replace", "accumulate"):
+            values = of_cells((ours * dataset.num_samples).sel(workflow=workflow).expand_dims("generation", -1))
+            expected = float((known * dataset.num_samples).sel(workflow=workflow).mean())
+            label = f"{workflow}, {name}, last iteration: n (test error) / (d sigma2)"
+            numbers.append(number(label, values[:, :, 0].mean(axis=0), expected))
+    return Finding(f"{_capital(order(grown))}; {bounded(grown)}", numbers)
+
+
+def _discrete(datasets: Datasets, exact: Datasets) -> Finding:
+    del exact
+    numbers, ratios = [], []
+    for name, dataset in datasets.items():
+        if "collapse_time" not in dataset:
+            continue
+        outcomes = int(name.partition("=")[2])
+        for n in dataset.num_samples.values:
+            own = dataset.sel(num_samples=n)
+            leading = fixation_time_asymptote(np.full(outcomes, 1 / outcomes), int(n))
+            known = float(own.exact) / leading
+            ratios.append(own.collapse_time.values / leading)
+            label = f"K = {outcomes}, n = {n}: time until one is left / (2n(K-1)ln(K/(K-1)))"
+            numbers.append(number(label, ratios[-1], known if np.isfinite(known) else None))
+    overall = number("all K and n: time until one is left / (2n(K-1)ln(K/(K-1)))", np.mean(ratios, axis=0))
+    near = sum(abs(one.value - 1) < _NEAR for one in numbers)
+    censored = sum(int(dataset.censored.sum()) for dataset in datasets.values() if "censored" in dataset)
+    sentence = (
+        f"The time until one outcome is left is {overall} times 2n(K-1)ln(K/(K-1)), and within {100 * _NEAR:.0f} % of "
+        f"that in {near} of {len(numbers)} cells; {censored} seeds met the limit"
+    )
+    return Finding(sentence, [overall, *numbers])
+
+
+_NEAR = 0.2
+
+
+def _transformer(datasets: Datasets, exact: Datasets) -> Finding:
+    del exact
+    grown = growth(list(datasets.values()), "test_loss", ratio=False)
+    numbers = [
+        number(f"rise of the held-out loss in nats a token, {workflow}", values.mean(axis=0))
+        for workflow, values in grown.items()
+    ]
+    return Finding(_capital(order(grown)), numbers)
+
+
+def _value(datasets: Datasets, exact: Datasets) -> Finding:
+    del exact
+    numbers, texts, agreeing = [], [], 0
+    for name, dataset in datasets.items():
+        table = value_table(dataset)
+        for real in table.num_real.values:
+            row = table.sel(num_real=real)
+            label = (
+                f"{name}, {real} real rows: best with {int(row.best_num_synthetic)} synthetic, difference of the loss"
+            )
+            numbers.append(Number(label, float(row.best_difference), float(row.best_difference_se)))
+        agrees, text = _verdict(table)
+        agreeing += agrees
+        texts.append(f"{name}: {text}")
+    heading = f"{agreeing} of {len(datasets)} experiments agree with the paper in full"
+    return Finding(f"{_capital(heading)}. {'; '.join(texts)}", numbers)
+
+
+def _verdict(table: xr.Dataset) -> tuple[bool, str]:
+    """Whether synthetic rows help where real ones are scarce, and hurt where they are ample; and in words."""
+    scarce, ample = table.isel(num_real=0), table.isel(num_real=-1).sel(num_synthetic=table.num_synthetic > 0)
+    helps = float(scarce.best_difference) < -_CLEAR * float(scarce.best_difference_se)
+    most = scarce.isel(num_synthetic=-1)
+    turns = int(scarce.best_num_synthetic) < int(table.num_synthetic[-1]) and float(
+        most.difference - scarce.best_difference
+    ) > _CLEAR * float(np.hypot(most.difference_se, scarce.best_difference_se))
+    hurts = bool((ample.difference > _CLEAR * ample.difference_se).all())
+    harmless = bool((ample.difference > -_CLEAR * ample.difference_se).all())
+    few = "a moderate amount helps and more hurts" if helps and turns else "more helps more" if helps else "none helps"
+    many = "any hurts" if hurts else "none helps, and not all hurts clearly" if harmless else "it still helps"
+    agrees = helps and turns and hurts
+    verdict = "agrees" if agrees else "DISAGREES with the paper"
+    real = table.num_real.values
+    return agrees, f"with {real[0]} real rows {few}, with {real[-1]} {many} ({verdict})"
+
+
+_CLEAR = 3.0
+
+
+def _real_share(datasets: Datasets, exact: Datasets) -> Finding:
+    numbers = []
+    for name, dataset in datasets.items():
+        for workflow in dataset.workflow.values:
+            one, known = dataset.mean_sq_error.sel(workflow=workflow), exact[name].mean_sq_error.sel(workflow=workflow)
+            for n in dataset.num_samples.values:
+                ours, theirs = one.sel(num_samples=n), known.sel(num_samples=n)
+                scale = float(theirs.isel(generation=0))
+                label = f"{workflow}, n = {n}: last error of the mean over that of n real rows"
+                numbers.append(number(label, ours.isel(generation=-1) / scale, float(theirs[-1]) / scale))
+    worst = max(numbers, key=lambda one: abs(one.z))
+    named = {one.label.partition(",")[0]: one for one in numbers}
+    lines = [f"{name} {one}" for name, one in named.items() if name != "fresh-data"]
+    fresh = [one for one in numbers if one.label.startswith("fresh-data")]
+    sentence = (
+        f"The last error of the mean, in units of that of n real rows: {', '.join(lines)}; with 10 fresh rows beside n "
+        f"synthetic ones from {fresh[0]} ({fresh[0].label.split(':')[0].split(', ')[1]}) to {fresh[-1]} "
+        f"({fresh[-1].label.split(':')[0].split(', ')[1]}). The largest |z| against theory is {abs(worst.z):.1f}"
+    )
+    return Finding(sentence, numbers)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+CONCLUSIONS: dict[str, Callable[[Datasets, Datasets], Finding]] = {
+    "gaussian": _gaussian,
+    "kde": _kde,
+    "kde-bandwidth": _kde_bandwidth,
+    "kde-estimated": _kde_estimated,
+    "regression": _regression,
+    "discrete": _discrete,
+    "transformer": _transformer,
+    "value": _value,
+    "real-share": _real_share,
+}

@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-QUICK = {"quickstart"}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+cost = {path: () if path.stem == "quickstart" else pytest.mark.slow for path in NOTEBOOKS}
 each_by_its_cost = pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=[] if path.stem in QUICK else pytest.mark.slow, id=path.stem) for path in NOTEBOOKS]
+    "path", [pytest.param(path, marks=cost[path], id=path.stem) for path in NOTEBOOKS]
 )
 
 

@@ -16,6 +16,7 @@ from tyro.extras import SubcommandApp
 from . import compilation_cache
 from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
 from .reproduce_command import Reproduce
+from .profile_command import Profile
 from .samples_command import Samples
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate
@@ -59,6 +60,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     app.command(name="sweep")(Sweep)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
+    app.command(name="profile")(Profile)
     app.command(name="samples")(Samples)
     app.command(name="validate")(Validate)
     app.command(name="reproduce")(Reproduce)

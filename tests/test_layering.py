@@ -27,7 +27,7 @@ LEVELS = [
     {"console", "value"},
     {"conclusions", "study_figures"},
     {"reproduction"},
-    {"commands", "sweep_commands", "validate_command", "samples_command", "reproduce_command"},
+    {"commands", "sweep_commands", "validate_command", "samples_command", "reproduce_command", "profile_command"},
     {"cli"},
     {"__main__", "__init__"},
 ]

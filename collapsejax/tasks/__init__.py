@@ -4,6 +4,7 @@ from .categorical import Categorical
 from .families import ExponentialFamily
 from .gaussian import Gaussian
 from .kde import KDE
+from .probed import Probed
 from .regression import LinearRegression
 from .transformer import Transformer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -15,16 +14,16 @@ from .figure_style import (
     COLUMN_WIDTH,
     EXACT,
     STYLE,
+    band,
     broken,
     colours,
     in_published_order,
     label_of,
     legend_below,
     lines_of,
+    wrapped,
 )
 from .results import line_dimensions, milestones
-
-_BAND = 1.96
 
 
 def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None) -> Figure:
@@ -52,11 +51,13 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
             for label, colour, line in lines_of(mean.sel(workflow=workflow), swept):
                 width = se.sel(workflow=workflow).sel({name: line[name] for name in swept})
                 _draw(axis, line.iteration, line.values, width.values, colour, label)
+            if not (mean.sel(workflow=workflow) > 0).any():
+                axis.text(0.5, 0.5, "never above\nthe first", transform=axis.transAxes, ha="center", va="center")
             if known is not None:
                 for _, _, line in lines_of(known.sel(workflow=workflow), swept):
                     axis.plot(line.iteration, np.where(line > 0, line, np.nan), **EXACT)
         _finish(axes[0], f"Excess over the first: {dataset[metric].attrs.get('long_name', metric).lower()}")
-        figure.supxlabel("Model-fitting iteration", fontsize=7)
+        axes[len(axes) // 2].set_xlabel("Model-fitting iteration")
         for name in swept:
             legend_below(axes[-1], dataset[name].attrs.get("long_name", name))
     return figure
@@ -85,7 +86,7 @@ def against(dataset: xr.Dataset, metric: str, dimension: str, *, most: float | N
         if most is not None:
             axes[0].set_ylim(top=most)
         _finish(axes[0], label_of(dataset[metric]))
-        figure.supxlabel(dataset[dimension].attrs.get("long_name", dimension).capitalize(), fontsize=7)
+        axes[len(axes) // 2].set_xlabel(dataset[dimension].attrs.get("long_name", dimension).capitalize())
         legend_below(axes[-1], "Iteration")
     return figure
 
@@ -137,7 +138,7 @@ def value_map(table: xr.Dataset, label: str) -> Figure:
         axis.set(xlabel="Synthetic rows", ylabel="Real rows")
         axis.spines[:].set_visible(False)
         axis.tick_params(length=0)
-        figure.colorbar(image, label=textwrap.fill(f"Added to: {label[0].lower()}{label[1:]}", 24))
+        figure.colorbar(image, label=wrapped(f"Added to: {label[0].lower()}{label[1:]}"))
     return figure
 
 
@@ -199,7 +200,7 @@ def loss_against_share(points: Mapping[str, Sequence[np.ndarray]]) -> Figure:
         for (label, (share, mean, se, known)), colour, marker in zip(
             points.items(), colours(len(points)), "os^Dv"[: len(points)], strict=True
         ):
-            low, high = _around(axis, mean, se)
+            low, high = band(axis, mean, se)
             bars = [mean - low, high - mean]
             axis.errorbar(share, mean, bars, fmt=marker, color=colour, markersize=3, linewidth=0.8, label=label)
             axis.plot(share, known, **EXACT)
@@ -234,22 +235,14 @@ def _row_of_panels(workflows: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes
 
 
-def _around(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % band; on a logarithmic axis that of the logarithm of the mean."""
-    width = _BAND * np.nan_to_num(se)
-    if axis.get_yscale() == "linear":
-        return mean - width, mean + width
-    return mean * np.exp(-width / mean), mean * np.exp(width / mean)
-
-
 def _draw(axis: Axes, x, mean: np.ndarray, se: np.ndarray, colour: np.ndarray, label: str, **style) -> None:
     mean = np.where((mean > 0) | (axis.get_yscale() == "linear"), mean, np.nan)
     axis.plot(x, mean, color=colour, label=label, **style)
-    low, high = _around(axis, mean, se)
+    low, high = band(axis, mean, se)
     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
 
 
 def _finish(axis: Axes, label: str) -> None:
-    axis.set_ylabel(textwrap.fill(label, 24) if "\n" not in label else label)
+    axis.set_ylabel(label if "\n" in label else wrapped(label))
     axis.grid(visible=True, color="0.9", linewidth=0.5)
     axis.set_axisbelow(True)

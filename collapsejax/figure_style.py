@@ -30,6 +30,8 @@ STYLE = {
     "pdf.fonttype": 42,  # text stays text in a PDF
 }
 COLUMN_WIDTH = 3.4  # inches, of a two-column page
+_BAND = 1.96
+_MOST_RELATIVE = 2.0  # of a band's half width
 EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # of a line that is no simulation
 
 
@@ -53,7 +55,22 @@ def label_of(variable: xr.DataArray) -> str:
     """Long name and units, broken to fit beside a panel."""
     units = variable.attrs.get("units", "")
     name = variable.attrs.get("long_name", str(variable.name))
-    return textwrap.fill(f"{name} ({units})" if units not in ("", "1") else name, 22)
+    return wrapped(f"{name} ({units})" if units not in ("", "1") else name)
+
+
+def wrapped(text: str, width: int = 23) -> str:
+    """Lines that fit beside a panel."""
+    return textwrap.fill(text, width, break_on_hyphens=False)
+
+
+def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % band, on a logarithmic axis that of the logarithm of the mean; none where that is not known at all."""
+    width = _BAND * np.nan_to_num(se)
+    if axis.get_yscale() == "linear":
+        return mean - width, mean + width
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(width < _MOST_RELATIVE * mean, width / mean, np.nan)
+    return mean * np.exp(-relative), mean * np.exp(relative)
 
 
 def lines_of(panel: xr.DataArray, swept: Sequence[str]) -> Iterator[tuple[str, np.ndarray, xr.DataArray]]:

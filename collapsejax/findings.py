@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from .results import line_dimensions
-
 _CLEAR = 3.0  # standard errors by which a difference is counted as one
-_BOUNDED = 2.0  # times the first loss; the exact limit under accumulate is at most about pi^2 / 6 of it
+_LEVEL = 1.1  # a loss that grows by less than this factor in half of the iterations has levelled off
 
 
 class Number(NamedTuple):
@@ -51,8 +49,8 @@ def of_cells(variable: xr.DataArray) -> np.ndarray:
     return values.reshape(-1, *values.shape[-2:])
 
 
-def growth(datasets: Sequence[xr.Dataset], metric: str, *, ratio: bool) -> dict[str, np.ndarray]:
-    """By workflow, of each cell and seed how the last model's metric stands to that of the first, (cells, S).
+def growth(datasets: Sequence[xr.Dataset], metric: str, *, ratio: bool, since: int = 0) -> dict[str, np.ndarray]:
+    """By workflow, of each cell and seed how the last model's metric stands to that of generation `since`, (cells, S).
 
     The logarithm of their ratio, or their difference. Seeds and generations as in `sweep`; a cell of which a seed has
     no finite value is left out under every workflow.
@@ -60,7 +58,7 @@ def growth(datasets: Sequence[xr.Dataset], metric: str, *, ratio: bool) -> dict[
     of: dict[str, list[np.ndarray]] = {}
     for dataset in datasets:
         for workflow in dataset.workflow.values:
-            first, last = np.moveaxis(of_cells(dataset[metric].sel(workflow=workflow))[:, :, [0, -1]], 2, 0)
+            first, last = np.moveaxis(of_cells(dataset[metric].sel(workflow=workflow))[:, :, [since, -1]], 2, 0)
             with np.errstate(divide="ignore", invalid="ignore"):
                 of.setdefault(str(workflow), []).append(np.log(last / first) if ratio else last - first)
     grown = {workflow: np.concatenate(parts) for workflow, parts in of.items()}
@@ -75,7 +73,7 @@ def count_above(more: np.ndarray, less: np.ndarray) -> tuple[int, int]:
     return int(np.sum(mean > 0)), int(np.sum(mean > _CLEAR * se))
 
 
-def order(grown: Mapping[str, np.ndarray]) -> str:
+def order(grown: Mapping[str, np.ndarray], left_out: int = 0) -> str:
     """In how many cells the three published workflows are in the published order."""
     replace, subsample, accumulate = (grown[name] for name in ("replace", "accumulate-subsample", "accumulate"))
     cells = len(replace)
@@ -83,9 +81,11 @@ def order(grown: Mapping[str, np.ndarray]) -> str:
     between = np.sum(
         (replace.mean(axis=1) > subsample.mean(axis=1)) & (subsample.mean(axis=1) > accumulate.mean(axis=1))
     )
+    outside = count_above(subsample, replace)[1] + count_above(accumulate, subsample)[1]
     return (
         f"replace lost more than accumulate in {above} of {cells} cells (by more than {_CLEAR:g} s.e. in {clearly}), "
-        f"and accumulate-subsample lay between them in {between}"
+        f"and accumulate-subsample lay between them in {between} (clearly outside in {outside})"
+        + (f" ({left_out} cells with losses that are not finite left out)" if left_out else "")
     )
 
 
@@ -99,10 +99,23 @@ def factors(grown: Mapping[str, np.ndarray], what: str) -> list[Number]:
     return numbers
 
 
-def bounded(grown: Mapping[str, np.ndarray]) -> str:
-    values = grown["accumulate"].mean(axis=1)
-    held = np.sum(values < np.log(_BOUNDED))
-    return f"accumulate ended below {_BOUNDED:g} times its first loss in {held} of {len(values)} cells"
+def rises(grown: Mapping[str, np.ndarray], units: str) -> list[Number]:
+    """The mean over seeds of the median cell's rise of the loss, by workflow."""
+    return [
+        number(f"rise of the held-out loss in the median cell, {units}, {workflow}", np.median(values, axis=0))
+        for workflow, values in grown.items()
+    ]
+
+
+def levelled(late: Mapping[str, np.ndarray]) -> str:
+    """What became of the losses in the second half of all iterations, from `growth` of that half."""
+    accumulate = late["accumulate"].mean(axis=1)
+    by = {name: np.expm1(number("", values.mean(axis=0)).value) for name, values in late.items()}
+    return (
+        f"in the second half of the iterations the loss grew by {by['replace']:.1%} under replace, "
+        f"{by['accumulate-subsample']:.1%} under accumulate-subsample and {by['accumulate']:.1%} under accumulate, "
+        f"where it stayed within {_LEVEL - 1:.0%} in {np.sum(accumulate < np.log(_LEVEL))} of {len(accumulate)} cells"
+    )
 
 
 def plateau(dataset: xr.Dataset, exact: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -119,8 +132,3 @@ def slopes(variable: xr.DataArray, first: int) -> np.ndarray:
     later = t >= first
     x = np.log(t[later]) - np.log(t[later]).mean()
     return of_cells(variable)[:, :, later] @ x / (x @ x)
-
-
-def cells_of(dataset: xr.Dataset) -> str:
-    """What was swept, as in "bandwidth x num_samples"."""
-    return " x ".join(line_dimensions(dataset))

@@ -19,7 +19,7 @@ from .figure_forms import (
     value_lines,
     value_map,
 )
-from .figure_style import COLUMN_WIDTH, EXACT, STYLE, broken, in_published_order, label_of, legend_below, lines_of
+from .figure_style import COLUMN_WIDTH, EXACT, STYLE, band, broken, in_published_order, label_of, legend_below, lines_of
 from .results import check_metrics, line_dimensions, metrics_in, summarize
 from .theory import trusted
 
@@ -70,7 +70,7 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
     workflows = in_published_order(dataset.workflow.values)
     with matplotlib.rc_context(STYLE):
         figure = Figure(
-            figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.5 + 1.1 * len(metrics)), layout="constrained"
+            figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.7 + 1.2 * len(metrics)), layout="constrained"
         )
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
@@ -78,7 +78,7 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
             _draw_metric(row, dataset[metric], workflows, swept, known)
         for axis, workflow in zip(axes[0], workflows, strict=True):
             axis.set_title(broken(workflow))
-        figure.supxlabel(dataset.iteration.attrs.get("long_name", "iteration"), fontsize=7)
+        axes[-1, len(workflows) // 2].set_xlabel(dataset.iteration.attrs.get("long_name", "iteration"))
         for name in swept:
             panel = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
             legend_below(panel, dataset[name].attrs.get("long_name", name))
@@ -148,7 +148,7 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
     if not np.isfinite(mean).any():
         return "not there" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite"
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
-    mean, band = np.where(shown, mean, np.nan), 1.96 * np.nan_to_num(se)
+    mean = np.where(shown, mean, np.nan)
     # Up to the first mean that a few seeds carry; those behind it are dotted, from the last one before them on.
     good = np.logical_and.accumulate(~shown | _informative(line))
     solid = np.where(good, mean, np.nan)
@@ -159,10 +159,7 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
         median = line.sel(statistic="median").values
         shown = behind & np.isfinite(median) & ((median > 0) | (axis.get_yscale() == "linear"))
         axis.plot(line.iteration, np.where(shown, median, np.nan), color=colour, linestyle="--", linewidth=0.8)
-    if axis.get_yscale() == "log":
-        low, high = solid * np.exp(-band / mean), solid * np.exp(band / mean)
-    else:
-        low, high = solid - band, solid + band
+    low, high = band(axis, solid, se)
     axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
     return None
 

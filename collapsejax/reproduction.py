@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -60,7 +61,9 @@ def reproduce(name: str, study: Study, folder: Path, *, seed: int, devices: Sequ
             key = jax.random.key(seed)
             return _MAKERS[type(study.parts[part])](study.parts[part], study.num_seeds, key, path, device, tell)
 
-    with ThreadPoolExecutor(len(devices)) as threads:
+    # Sweeps leave this warning out themselves, but what one thread leaves out another brings back.
+    with warnings.catch_warnings(), ThreadPoolExecutor(len(devices)) as threads:
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
         futures = [threads.submit(one_part, number) for number in range(len(study.parts))]
         try:
             for future in as_completed(futures):
@@ -100,6 +103,7 @@ def draw(name: str, datasets: Mapping[str, xr.Dataset], exact: Mapping[str, xr.D
         for suffix in (".png", ".pdf"):
             with reserve_figure(folder / f"{stem}{suffix}") as scratch:
                 figure.savefig(scratch, format=suffix[1:], dpi=300)
+            figure.set_layout_engine("none")  # all is in its place by now
     return list(figures)
 
 

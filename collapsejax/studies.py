@@ -87,7 +87,7 @@ def _gaussian(quick: bool, published: bool) -> Study:
         "replace diverges, accumulate stays bounded, accumulate-subsample lies between",
         f"{_NO_ERRORS} (the covariance divided by n, determinants as logarithms)",
         {f"dim={dim}": Sweep(Gaussian(dim), samples, 100) for dim in dims},
-        num_seeds=100,
+        num_seeds=200 if quick else 100,
         seconds=20 if quick else 100,
     )
 
@@ -152,7 +152,7 @@ def _kde_estimated(quick: bool, published: bool) -> Study:
 
 
 def _regression(quick: bool, published: bool) -> Study:
-    dims, samples = ((3, 10), _FEW_SAMPLES) if quick else ((1, 3, 10, 32, 100), SAMPLES)
+    dims, samples = ((3,), _FEW_SAMPLES) if quick else ((1, 3, 10, 32, 100), SAMPLES)
     noises = [0.1, 10.0] if quick else [0.1, 1.0, 10.0]
     form = "as published: one design for all batches" if published else "corrected: a new design for every batch"
     return Study(
@@ -160,7 +160,7 @@ def _regression(quick: bool, published: bool) -> Study:
         "replace diverges, accumulate stays bounded, accumulate-subsample lies between",
         form,
         {f"dim={dim}": Sweep(LinearRegression(dim, noises, not published), samples, 100) for dim in dims},
-        num_seeds=50 if quick else 100,
+        num_seeds=200 if quick else 100,
         seconds=25 if quick else 400,
     )
 

@@ -66,6 +66,19 @@ def test_a_small_rise_is_seen_by_pairs_of_seeds():
     assert cj.profile(data, other)["any rise"].verdict == "cannot tell"
 
 
+def test_the_last_of_the_baseline_counts():
+    data, other = of({"kl": noisy(np.linspace(1, 4, 64))}), of({"kl": noisy(np.linspace(1, 5, 64))})
+    assert [verdicts(*pair)["any rise"] for pair in ((data,), (data, other), (other, data))] == ["yes", "no", "yes"]
+
+
+def test_the_largest_number_of_samples_counts():
+    curves = np.stack([np.ones(64), TIME])
+    for sizes, rise in (([10, 100], "yes"), ([100, 10], "no")):
+        judged = cj.profile(of({"kl": noisy(curves)}, sizes))
+        assert judged["any rise"].verdict == judged["diverging risk"].verdict == rise
+        assert "num_samples=100" in judged.title
+
+
 def test_few_seeds_decide_nothing():
     """Of a log-normal risk whose median falls the mean rises, since some seeds have 10^5 times as much as others."""
     walk = np.exp(np.cumsum(RNG.normal(-0.3, 1.2, (400, 64)), axis=1))
@@ -145,13 +158,16 @@ def test_summaries_say_the_same():
     assert [v.verdict for v in seeds] == [v.verdict for v in summarized]
     for a, b in zip(seeds, summarized, strict=True):
         assert a.statistic == pytest.approx(b.statistic, rel=0.01) if a.statistic else b.statistic is None
-    assert summarized["any rise"].se > seeds["any rise"].se  # which knows that seeds with more had more before
+    # Seeds know that those with more had more before; of two medians of as many normal variables each is known to 1.35
+    # standard deviations over the root of their number.
+    assert seeds["any rise"].se < 1e-3
+    assert summarized["any rise"].se == pytest.approx(np.sqrt(2) * 1.35 * 0.1 / 20, rel=0.25)
     assert "400 seeds" in summarized.title
 
 
 def test_what_is_not_finite_is_said_to_be():
     values = noisy(TIME)
-    values[:, -1] = np.nan
+    values[:3, -1] = np.nan  # of seeds that are not there yet
     judged = cj.profile(of({"kl": values}))["any rise"]
     assert (judged.verdict, judged.statistic) == ("cannot tell", None)
     assert "not finite" in judged.about

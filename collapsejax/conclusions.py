@@ -157,38 +157,47 @@ def _transformer(datasets: Datasets, exact: Datasets) -> Finding:
 
 def _value(datasets: Datasets, exact: Datasets) -> Finding:
     del exact
-    numbers, texts, agreeing = [], [], 0
+    numbers, texts, verdicts = [], [], []
     for name, dataset in datasets.items():
         table = value_table(dataset)
         for real in table.num_real.values:
             row = table.sel(num_real=real)
+            gain, se = float(row.best_difference), float(row.best_difference_se)
+            clear = "" if gain < -_CLEAR * se or not row.best_num_synthetic else " (not clearly)"
             label = (
-                f"{name}, {real} real rows: best with {int(row.best_num_synthetic)} synthetic, difference of the loss"
+                f"{name}, {real} real rows: best with {int(row.best_num_synthetic)} synthetic{clear}, loss changed by"
             )
-            numbers.append(Number(label, float(row.best_difference), float(row.best_difference_se)))
-        agrees, text = _verdict(table)
-        agreeing += agrees
-        texts.append(f"{name}: {text}")
-    heading = f"{agreeing} of {len(datasets)} experiments agree with the paper in full"
-    return Finding(f"{_capital(heading)}. {'; '.join(texts)}", numbers)
+            numbers.append(Number(label, gain, se))
+        verdicts.append(_verdict(table))
+        agrees = "agrees" if all(verdicts[-1]) else "DISAGREES with the paper"
+        texts.append(f"{name}: {_in_words(table, *verdicts[-1])} ({agrees})")
+    helps, turns, hurts = (sum(verdict) for verdict in zip(*verdicts, strict=True))
+    heading = (
+        f"Of {len(datasets)} experiments {sum(map(all, verdicts))} agree with the paper in full: where real rows are "
+        f"scarce synthetic ones help in {helps}, a moderate amount being best in {turns}; where they are ample any amount "
+        f"hurts in {hurts}"
+    )
+    numbers.sort(key=lambda one: one.value / one.se if one.se else 0.0)
+    return Finding(f"{heading}. {'; '.join(texts)}", numbers)
 
 
-def _verdict(table: xr.Dataset) -> tuple[bool, str]:
-    """Whether synthetic rows help where real ones are scarce, and hurt where they are ample; and in words."""
+def _verdict(table: xr.Dataset) -> tuple[bool, bool, bool]:
+    """Where real rows are scarce, whether synthetic ones help, and too many less so; where ample, whether any hurts."""
     scarce, ample = table.isel(num_real=0), table.isel(num_real=-1).sel(num_synthetic=table.num_synthetic > 0)
-    helps = float(scarce.best_difference) < -_CLEAR * float(scarce.best_difference_se)
-    most = scarce.isel(num_synthetic=-1)
-    turns = int(scarce.best_num_synthetic) < int(table.num_synthetic[-1]) and float(
-        most.difference - scarce.best_difference
-    ) > _CLEAR * float(np.hypot(most.difference_se, scarce.best_difference_se))
-    hurts = bool((ample.difference > _CLEAR * ample.difference_se).all())
-    harmless = bool((ample.difference > -_CLEAR * ample.difference_se).all())
-    few = "a moderate amount helps and more hurts" if helps and turns else "more helps more" if helps else "none helps"
-    many = "any hurts" if hurts else "none helps, and not all hurts clearly" if harmless else "it still helps"
-    agrees = helps and turns and hurts
-    verdict = "agrees" if agrees else "DISAGREES with the paper"
-    real = table.num_real.values
-    return agrees, f"with {real[0]} real rows {few}, with {real[-1]} {many} ({verdict})"
+    best, most = scarce.best_num_synthetic, scarce.isel(num_synthetic=-1)
+    helps = bool(scarce.best_difference < -_CLEAR * scarce.best_difference_se)
+    # The two differences have real rows alone in common, so this standard error is too large rather than too small.
+    apart = np.hypot(most.difference_se, scarce.best_difference_se)
+    turns = helps and bool((best < most.num_synthetic) & (most.difference - scarce.best_difference > _CLEAR * apart))
+    return helps, turns, bool((ample.difference > _CLEAR * ample.difference_se).all())
+
+
+def _in_words(table: xr.Dataset, helps: bool, turns: bool, hurts: bool) -> str:
+    ample, real = table.isel(num_real=-1), table.num_real.values
+    helps_there = bool(ample.best_difference < -_CLEAR * ample.best_difference_se)
+    few = "a moderate amount helps and more hurts" if turns else "the more the better" if helps else "none helps"
+    many = "any hurts" if hurts else "it still helps" if helps_there else "none helps, and some do not hurt"
+    return f"with {real[0]} real rows {few}, with {real[-1]} {many}"
 
 
 _CLEAR = 3.0

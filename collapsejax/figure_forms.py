@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -92,7 +93,7 @@ def against(dataset: xr.Dataset, metric: str, dimension: str, *, most: float | N
 
 
 def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
-    """Mean time until one outcome is left against n, a line for each number of outcomes, with the leading order.
+    """Mean time until one outcome is left against n, by the number of outcomes, with the leading order.
 
     Args:
         datasets: by the number of outcomes K, "collapse_time" (num_samples, seed) and "leading" (num_samples), which is
@@ -102,11 +103,12 @@ def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Samples per generation, n")
-        for (number, dataset), colour in zip(datasets.items(), colours(len(datasets)), strict=True):
+        for place, ((number, dataset), colour) in enumerate(zip(datasets.items(), colours(len(datasets)), strict=True)):
             mean, se = _mean_and_se(dataset.collapse_time.astype(float))
-            _draw(axis, dataset.num_samples, mean.values, se.values, colour, f"{number}", marker=".", linestyle="")
             axis.plot(dataset.num_samples, dataset.leading, **EXACT)
+            _draw_points(axis, dataset.num_samples, mean.values, se.values, colour, f"{number}", place)
         axis.plot([], [], **EXACT, label="$2n(K-1)\\,\\ln\\,K/(K-1)$")
+        axis.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         _finish(axis, "Models until one outcome is left")
         axis.legend(title="Outcomes, K", frameon=False)
     return figure
@@ -174,7 +176,7 @@ def value_lines(dataset: xr.Dataset, metric: str) -> Figure:
 def real_shares(shares: Mapping[str, np.ndarray]) -> Figure:
     """The share of real rows in what each model is fitted to, by workflow, against iteration; no simulation."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.6), layout="constrained")
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Model-fitting iteration")
         styles = ["-", "--", "-.", ":"]
@@ -182,30 +184,27 @@ def real_shares(shares: Mapping[str, np.ndarray]) -> Figure:
             t = np.arange(1, len(share) + 1)
             axis.plot(t, np.where(share > 0, share, np.nan), styles[place % 4], color=colour, label=workflow)
         _finish(axis, "Real rows / all rows of a training set")
-        figure.legend(loc="outside right upper", frameon=False)
+        legend_below(axis, "", columns=2)
     return figure
 
 
-def loss_against_share(points: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+def loss_against_share(points: Mapping[str, np.ndarray], exact: Mapping[str, np.ndarray]) -> Figure:
     """The last loss over the first against the share of real rows.
 
     Args:
-        points: by the name of a way to mix, arrays of shares, means, standard errors and exact values; the latter are
-            thin dark lines.
+        points: by the name of a way to mix, shares, means and standard errors (3, number of points).
+        exact: shares and exact values (2, number); thin dark lines.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Share of real rows in every training set")
-        for (label, (share, mean, se, known)), colour, marker in zip(
-            points.items(), colours(len(points)), "os^Dv"[: len(points)], strict=True
-        ):
-            low, high = band(axis, mean, se)
-            bars = [mean - low, high - mean]
-            axis.errorbar(share, mean, bars, fmt=marker, color=colour, markersize=3, linewidth=0.8, label=label)
-            axis.plot(share, known, **EXACT)
-        axis.plot([], [], **EXACT, label="exact")
         axis.axhline(1, color="0.6", linewidth=0.6, linestyle=":")
+        for share, known in exact.values():
+            axis.plot(share, known, **EXACT)
+        for place, ((label, values), colour) in enumerate(zip(points.items(), colours(len(points)), strict=True)):
+            _draw_points(axis, *values, colour, label, place)
+        axis.plot([], [], **EXACT, label="exact")
         _finish(axis, "Last error of the mean / error of n real rows")
         axis.legend(frameon=False)
     return figure
@@ -235,11 +234,20 @@ def _row_of_panels(workflows: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes
 
 
-def _draw(axis: Axes, x, mean: np.ndarray, se: np.ndarray, colour: np.ndarray, label: str, **style) -> None:
+def _draw(axis: Axes, x: Any, mean: np.ndarray, se: np.ndarray, colour: np.ndarray, label: str, **style: Any) -> None:
     mean = np.where((mean > 0) | (axis.get_yscale() == "linear"), mean, np.nan)
     axis.plot(x, mean, color=colour, label=label, **style)
     low, high = band(axis, mean, se)
     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+
+
+def _draw_points(
+    axis: Axes, x: Any, mean: np.ndarray, se: np.ndarray, colour: np.ndarray, label: str, place: int
+) -> None:
+    """Points with 95 % bars, of another shape at each place."""
+    low, high = band(axis, mean, se)
+    style = dict(fmt="os^Dv"[place % 5], markersize=3, linewidth=0.8, color=colour, label=label)
+    axis.errorbar(x, mean, [mean - low, high - mean], **style)
 
 
 def _finish(axis: Axes, label: str) -> None:

@@ -48,7 +48,7 @@ def in_published_order(workflows: Iterable[str]) -> list[str]:
 
 def broken(workflow: str) -> str:
     """A workflow's name as the title of a narrow panel."""
-    return str(workflow).replace("-", "-\n", 1)
+    return str(workflow).replace("(", "\n(", 1) if "(" in str(workflow) else str(workflow).replace("-", "-\n", 1)
 
 
 def label_of(variable: xr.DataArray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,9 @@ class Study(NamedTuple):
 SAMPLES = (10, 32, 100, 316, 1000)
 _FEW_SAMPLES = (10, 32, 100, 316)
 _NO_ERRORS = "as published; of its protocol nothing is known to be wrong"
+
+
+_text = functools.cache(sources.text)  # which takes seconds to read
 
 
 def find(names: Sequence[str], *, quick: bool, published: bool) -> dict[str, Study]:
@@ -186,7 +190,7 @@ def _discrete(quick: bool, published: bool) -> Study:
 
 def _transformer(quick: bool, published: bool) -> Study:
     del published
-    task = Transformer(sources.text(), num_steps=150 if quick else 400)
+    task = Transformer(_text(), num_steps=150 if quick else 400)
     return Study(
         "Language models",
         "pretrained anew on synthetic text, models lose under replace, and hardly under accumulate",
@@ -206,7 +210,7 @@ def _value(quick: bool, published: bool) -> Study:
     text = dict(num_real=(32, 256), num_synthetic=(64, 256)) if quick else {}
     text = text or dict(num_real=(32, 64, 256, 1024), num_synthetic=(64, 256, 1024, 4096))
     steps = (50, 100, 200) if quick else (25, 50, 100, 200, 400, 800)
-    kde, transformer = KDE(sources.moons(noise=0.05), 0.1), Transformer(sources.text())
+    kde, transformer = KDE(sources.moons(noise=0.05), 0.1), Transformer(_text())
     makers: dict[str, Callable[[str], Value]] = {
         "gaussian": lambda generator: Value(Gaussian(3), generator=generator, **rows),
         "kde": lambda generator: Value(kde, generator=generator, tune={"bandwidth": widths}, **rows),

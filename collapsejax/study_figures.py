@@ -10,11 +10,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from . import plots
+from .base import Workflow
 from .results import line_dimensions
+from .tasks import Gaussian
+from .theory import curve
 from .theory.outcomes import fixation_time_asymptote
 from .theory.shares import real_share
 from .value import value_table
-from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
+from .workflows import Accumulate, Augment, FreshData, Weighted
 
 Datasets = Mapping[str, xr.Dataset]
 Figures = dict[str, Figure]
@@ -27,18 +30,17 @@ def _curves(datasets: Datasets, exact: Datasets, metrics: Sequence[str], theirs:
         names = [name for name in line_dimensions(dataset) if name != "num_samples"]
         for labels in itertools.product(*(dataset[name].values for name in names)):
             chosen = dict(zip(names, labels, strict=True))
-            stem = part + "".join(
-                f"-{name}={label:.3g}" if name != "bandwidth" or not isinstance(label, str) else f"-{label}"
-                for name, label in chosen.items()
-            )
-            own, known = (
-                dataset.sel(chosen),
-                exact[part].sel({k: v for k, v in chosen.items() if k in exact[part].dims}),
-            )
+            stem = part + "".join(f"-{name}={_short(label)}" for name, label in chosen.items())
+            own = dataset.sel(chosen)
+            known = exact[part].sel({name: label for name, label in chosen.items() if name in exact[part].dims})
             figures[stem] = plots.curves(own, metrics, exact=known)
             if theirs:
                 figures[f"{stem}-excess"] = plots.excess(own, theirs, exact=known)
     return figures
+
+
+def _short(label: float | str) -> str:
+    return f"{label}" if isinstance(label, str) else f"{label:.3g}"
 
 
 def _gaussian(datasets: Datasets, exact: Datasets) -> Figures:
@@ -91,34 +93,42 @@ def _value(datasets: Datasets, exact: Datasets) -> Figures:
     return figures
 
 
-_SHARES = (Weighted(0.3), Augment(), FreshData(10), Window(5), Accumulate(), AccumulateSubsample(), Replace())
+_SHARES = {
+    "weighted, w = 0.3": Weighted(0.3),
+    "augment": Augment(),
+    "fresh-data, 10 beside n = 100": FreshData(10),
+    "accumulate (-subsample: on average)": Accumulate(),
+}
 
 
 def _real_share(datasets: Datasets, exact: Datasets) -> Figures:
     length = next(iter(datasets.values())).sizes["generation"]
-    shares = {}
-    for workflow in _SHARES:
-        share, same = real_share(workflow, 100, length), workflow.name
-        for name, other in list(shares.items()):
-            if np.allclose(share, other):
-                same, _ = f"{name}, {same}", shares.pop(name)
-        shares[same] = share
-    points = {}
+    shares = {label: real_share(workflow, 100, length) for label, workflow in _SHARES.items()}
+    points: dict[str, list] = {}
     for part, dataset in datasets.items():
         for workflow in dataset.workflow.values:
             name, _, setting = str(workflow).rstrip(")").partition("(real_weight=")
-            if name not in ("weighted", "augment", "fresh-data"):
-                continue
-            for n in dataset.num_samples.values:
-                own = dataset.mean_sq_error.sel(workflow=workflow, num_samples=n).isel(generation=-1).values
-                known = exact[part].mean_sq_error.sel(workflow=workflow, num_samples=n).values
+            for n in dataset.num_samples.values if name in ("weighted", "augment", "fresh-data") else ():
+                values = dataset.mean_sq_error.sel(workflow=workflow, num_samples=n).isel(generation=-1).values
+                first = float(exact[part].mean_sq_error.sel(workflow=workflow, num_samples=n)[0])
                 share = float(setting) if setting else {"augment": 0.5, "fresh-data": 10 / (10 + n)}[name]
-                row = (share, own.mean() / known[0], own.std(ddof=1) / len(own) ** 0.5 / known[0], known[-1] / known[0])
-                points.setdefault(name, []).append(row)
-    columns = {name: np.array(sorted(rows)).T for name, rows in points.items()}
-    figures = {"shares": plots.real_shares(shares), "loss-against-share": plots.loss_against_share(columns)}
-    curves = _curves(datasets, exact, ["mean_sq_error"])
-    return figures | curves
+                se = values.std(ddof=1) / len(values) ** 0.5
+                points.setdefault(name, []).append((share, values.mean() / first, se / first))
+    lines = {
+        "weighted": [(w, _last_over_first(Weighted(w), 100, length)) for w in np.geomspace(0.01, 0.6, 30)],
+        "fresh-data": [
+            (10 / (10 + n), _last_over_first(FreshData(10), n, length)) for n in np.geomspace(10, 1000, 30).astype(int)
+        ],
+    }
+    drawn = [{name: np.array(sorted(rows)).T for name, rows in of.items()} for of in (points, lines)]
+    figures = {"shares": plots.real_shares(shares), "loss-against-share": plots.loss_against_share(*drawn)}
+    return figures | _curves(datasets, exact, ["mean_sq_error"])
+
+
+def _last_over_first(workflow: Workflow, num_samples: int, num_generations: int) -> float:
+    sizes = dict(num_samples=int(num_samples), num_generations=num_generations)
+    error = curve(Gaussian(3), workflow, **sizes)["mean_sq_error"]
+    return error[-1] / error[0]
 
 
 FIGURES: dict[str, Callable[[Datasets, Datasets], Figures]] = {

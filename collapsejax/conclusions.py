@@ -174,8 +174,8 @@ def _value(datasets: Datasets, exact: Datasets) -> Finding:
     helps, turns, hurts = (sum(verdict) for verdict in zip(*verdicts, strict=True))
     heading = (
         f"Of {len(datasets)} experiments {sum(map(all, verdicts))} agree with the paper in full: where real rows are "
-        f"scarce synthetic ones help in {helps}, a moderate amount being best in {turns}; where they are ample any amount "
-        f"hurts in {hurts}"
+        f"scarce synthetic ones help in {helps}, a moderate amount being best in {turns}; where they are ample any "
+        f"amount hurts in {hurts}"
     )
     numbers.sort(key=lambda one: one.value / one.se if one.se else 0.0)
     return Finding(f"{heading}. {'; '.join(texts)}", numbers)

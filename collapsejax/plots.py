@@ -78,6 +78,7 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
             _draw_metric(row, dataset[metric], workflows, swept, known)
         for axis, workflow in zip(axes[0], workflows, strict=True):
             axis.set_title(broken(workflow))
+            axis.xaxis.get_major_locator().set_params(integer=True)
         axes[-1, len(workflows) // 2].set_xlabel(dataset.iteration.attrs.get("long_name", "iteration"))
         for name in swept:
             panel = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))

@@ -15,8 +15,8 @@ from tyro.extras import SubcommandApp
 
 from . import compilation_cache
 from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
-from .reproduce_command import Reproduce
 from .profile_command import Profile
+from .reproduce_command import Reproduce
 from .samples_command import Samples
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate

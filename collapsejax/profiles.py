@@ -37,7 +37,7 @@ _SMALL_SLOPE = 0.1
 _SMALL_SHARE = 0.01
 _TAIL = 0.05
 _FEWEST_GENERATIONS, _FEWEST_SIZES = 8, 3
-_PROBED = "needs a sweep of cj.Probed(task)"
+_PROBED = "needs a sweep of cj.Probed(task), if that can be probed"
 
 
 def profile(result: xr.Dataset, baseline: xr.Dataset | None = None, *, loss: str | None = None) -> Profile:
@@ -250,7 +250,7 @@ def _scaling_law(pair: _Pair, name: str) -> Verdict:
 def _share(metric: str) -> Callable[[_Pair, str], Verdict]:
     def verdict(pair: _Pair, name: str) -> Verdict:
         if metric not in pair.result or metric not in pair.baseline:
-            modes = ", and a source with modes" if metric == "entangled_share" else ""
+            modes = " and its source has modes" if metric == "entangled_share" else ""
             return unknown(name, f"{_PROBED}{modes}")
         rise = _less(*pair.last_and_base(metric))
         return pair.judge(name, rise, f"rise of {metric}", _SMALL_SHARE, _SMALL_SHARE)

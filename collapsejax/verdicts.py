@@ -127,7 +127,7 @@ def judge(
         return Verdict(definition, "no", value, se, about)
     room = max(value - yes_above, no_below - value)
     needed = num_seeds * (_SIGMAS * se / room) ** 2 if room > 0 else np.inf
-    hint = f"needs some {needed:.1g} seeds" if needed < _MANY_SEEDS else "is too near to that"
+    hint = f"needs some {float(f'{needed:.2g}'):,.0f} seeds" if needed < _MANY_SEEDS else "is too near to that"
     return Verdict(definition, "cannot tell", value, se, f"{about}; {hint}")
 
 

@@ -9,3 +9,14 @@ from .regression import LinearRegression
 from .transformer import Transformer
 
 TASKS = {task.name: task for task in (Gaussian, KDE, LinearRegression, Categorical, ExponentialFamily, Transformer)}
+
+__all__ = [
+    "KDE",
+    "TASKS",
+    "Categorical",
+    "ExponentialFamily",
+    "Gaussian",
+    "LinearRegression",
+    "Probed",
+    "Transformer",
+]

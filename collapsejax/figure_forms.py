@@ -64,14 +64,13 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
     return figure
 
 
-def against(dataset: xr.Dataset, metric: str, dimension: str, *, most: float | None = None) -> Figure:
+def against(dataset: xr.Dataset, metric: str, dimension: str) -> Figure:
     """The mean of a metric against what was swept, at iterations 1, 10, 100 and so on: a line each, light to dark.
 
     Args:
         dataset: with all seeds; dimensions workflow, `dimension`, seed and generation.
         metric: name of a variable.
-        dimension: what was swept, on a logarithmic axis.
-        most: the axis of the metric ends here.
+        dimension: what was swept, on a logarithmic axis. That of the metric is linear up to 10 and logarithmic beyond.
     """
     length = dataset.sizes["generation"]
     shown = [g for g in milestones(length) if str(g + 1).strip("0") == "1" or g == length - 1]
@@ -84,8 +83,7 @@ def against(dataset: xr.Dataset, metric: str, dimension: str, *, most: float | N
             for place, colour in enumerate(colours(len(shown))):
                 line, width = (of.sel(workflow=workflow).isel(generation=place) for of in (mean, se))
                 _draw(axis, dataset[dimension], line.values, width.values, colour, f"{shown[place] + 1}", marker=".")
-        if most is not None:
-            axes[0].set_ylim(top=most)
+        axes[0].set_yscale("symlog", linthresh=10)
         _finish(axes[0], label_of(dataset[metric]))
         axes[len(axes) // 2].set_xlabel(dataset[dimension].attrs.get("long_name", dimension).capitalize())
         legend_below(axes[-1], "Iteration")
@@ -235,7 +233,7 @@ def _row_of_panels(workflows: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
 
 
 def _draw(axis: Axes, x: Any, mean: np.ndarray, se: np.ndarray, colour: np.ndarray, label: str, **style: Any) -> None:
-    mean = np.where((mean > 0) | (axis.get_yscale() == "linear"), mean, np.nan)
+    mean = np.where((mean > 0) | (axis.get_yscale() != "log"), mean, np.nan)
     axis.plot(x, mean, color=colour, label=label, **style)
     low, high = band(axis, mean, se)
     axis.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)

@@ -66,7 +66,7 @@ def wrapped(text: str, width: int = 23) -> str:
 def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % band, on a logarithmic axis that of the logarithm of the mean; none where that is not known at all."""
     width = _BAND * np.nan_to_num(se)
-    if axis.get_yscale() == "linear":
+    if axis.get_yscale() != "log":
         return mean - width, mean + width
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.where(width < _MOST_RELATIVE * mean, width / mean, np.nan)

@@ -57,9 +57,7 @@ def _kde_bandwidth(datasets: Datasets, exact: Datasets) -> Figures:
     for part, dataset in datasets.items():
         for n in dataset.num_samples.values:
             own = dataset.sel(num_samples=n)
-            # Narrow bandwidths give losses of thousands of nats, beside which nothing else could be seen.
-            most = 4 * float(own.test_nll.mean("seed").min("bandwidth").max())
-            figures[f"{part}-num_samples={n}"] = plots.against(own, "test_nll", "bandwidth", most=max(most, 20.0))
+            figures[f"{part}-num_samples={n}"] = plots.against(own, "test_nll", "bandwidth")
     return figures
 
 

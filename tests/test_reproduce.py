@@ -250,7 +250,7 @@ def test_kde_findings():
     slope = found.numbers[0]
     assert abs(slope.z) < GATE
     assert abs(slope._replace(exact=1.1 * slope.exact).z) > GATE
-    assert slope.exact > 0.2
+    assert "over theory's slope" in slope.label
 
 
 @pytest.mark.slow

@@ -15,16 +15,6 @@ import xarray as xr
 from .results import check_metrics, line_dimensions, metrics_in
 from .verdicts import Medians, Profile, Verdict, judge, unknown
 
-DEFINITIONS = (
-    "catastrophic rise",
-    "any rise",
-    "diverging risk",
-    "scaling law",
-    "collapsing variance",
-    "entangled modes",
-    "lost tails",
-    "hallucinated data",
-)
 # The first of these that is there and finite is the risk; the former are in nats, where differences count and not
 # ratios, and the latter 0 at best.
 _IN_NATS = ("test_loss", "test_nll")
@@ -75,17 +65,7 @@ def profile(result: xr.Dataset, baseline: xr.Dataset | None = None, *, loss: str
         ValueError: for several workflows or other dimensions, a loss that is not there, and results without risk.
     """
     pair = _Pair(result, baseline, loss)
-    made = (
-        _catastrophic,
-        _any,
-        _diverging,
-        _scaling_law,
-        _variance,
-        _share("entangled_share"),
-        _tails,
-        _share("improbable_share"),
-    )
-    verdicts = tuple(make(pair, name) for name, make in zip(DEFINITIONS, made, strict=True))
+    verdicts = tuple(make(pair, name) for name, make in _JUDGES.items())
     return Profile(pair.title, verdicts)
 
 
@@ -268,3 +248,16 @@ def _tails(pair: _Pair, name: str) -> Verdict:
     with np.errstate(divide="ignore", invalid="ignore"):
         lost = 1 - last / np.minimum(base, _TAIL)
     return pair.judge(name, lost, "fall of tail_share, as a fraction", 0.5, 0.5)
+
+
+_JUDGES = {
+    "catastrophic rise": _catastrophic,
+    "any rise": _any,
+    "diverging risk": _diverging,
+    "scaling law": _scaling_law,
+    "collapsing variance": _variance,
+    "entangled modes": _share("entangled_share"),
+    "lost tails": _tails,
+    "hallucinated data": _share("improbable_share"),
+}
+DEFINITIONS = tuple(_JUDGES)

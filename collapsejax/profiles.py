@@ -23,9 +23,7 @@ _SPREADS = ("trace_ratio", "cov_trace_ratio", "sigma2_ratio", "heterozygosity", 
 _TENFOLD = np.log(10)
 _SMALL_RISE = 0.1  # of a logarithm, or nats
 _SMALL_POWER = -0.5  # of time, between a + b log t, which diverges, and a - b / t, which does not
-_SMALL_SLOPE = 0.1
-_SMALL_SHARE = 0.01
-_TAIL = 0.05
+_SMALL_SLOPE, _SMALL_SHARE, _TAIL = 0.1, 0.01, 0.05
 _FEWEST_GENERATIONS, _FEWEST_SIZES = 8, 3
 _PROBED = "needs a sweep of cj.Probed(task), if that can be probed"
 
@@ -221,10 +219,9 @@ def _scaling_law(pair: _Pair, name: str) -> Verdict:
         centred = np.log(counts) - np.log(counts).mean()
         with np.errstate(invalid="ignore"):
             slopes.append(_log(medians) @ centred / (centred @ centred))
-    last, base = slopes
-    about = f"change of the slope of log {metric} in log num_samples, {base[0]:.3g} to {last[0]:.3g}"
-    change = _less(last, base) * np.sign(last[0] - base[0])
-    return pair.judge(name, change, about, _SMALL_SLOPE, _SMALL_SLOPE)
+    about = f"change of the slope of log {metric} in log num_samples, {slopes[1][0]:.3g} to {slopes[0][0]:.3g}"
+    change = _less(*slopes)
+    return pair.judge(name, change * np.sign(change[0]), about, _SMALL_SLOPE, _SMALL_SLOPE)
 
 
 def _share(metric: str) -> Callable[[_Pair, str], Verdict]:

@@ -5,7 +5,7 @@ import importlib
 from . import sources
 from .base import pytree, static
 from .loop import Result, run, run_seeds, seed_keys
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
+from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
 from .threefry import fused
 from .workflows import (
     Accumulate,
@@ -22,6 +22,7 @@ from .workflows import (
 _LATER = {
     "open": "store",
     "plots": "plots",
+    "profile": "profiles",
     "save": "store",
     "summarize": "results",
     "sweep": "sweeps",
@@ -41,6 +42,7 @@ __all__ = [
     "FreshData",
     "Gaussian",
     "LinearRegression",
+    "Probed",
     "Replace",
     "Result",
     "Selected",

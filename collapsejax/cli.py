@@ -16,6 +16,8 @@ from tyro.extras import SubcommandApp
 
 from . import compilation_cache
 from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
+from .profile_command import Profile
+from .reproduce_command import Reproduce
 from .samples_command import Samples
 from .sweep_commands import Info, Sweep
 from .validate_command import Validate
@@ -74,8 +76,10 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     app.command(name="sweep")(Sweep)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
+    app.command(name="profile")(Profile)
     app.command(name="samples")(Samples)
     app.command(name="validate")(Validate)
+    app.command(name="reproduce")(Reproduce)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

@@ -75,7 +75,9 @@ class Moments:
         return self.append(other)
 
     def scale(self, weight: Array) -> Moments:
-        return Moments(self.weight * weight, self.mean, self.factor.shift(jnp.log(weight) / 2))
+        # Not the mean itself, by which `append` knows the data that a model was fitted to: none are left of weight 0.
+        mean = jnp.where(weight > 0, self.mean, 0.0)
+        return Moments(self.weight * weight, mean, self.factor.shift(jnp.log(weight) / 2))
 
 
 @pytree

@@ -32,6 +32,9 @@ METRICS = {
     "sq_error": ("Squared error of the fit", "units of the fit squared"),
     "distinct_ngrams": ("Different trigrams / trigrams", "1"),
     "repeated_ngrams": ("Trigrams that repeat in their row", "1"),
+    "tail_share": ("Rows in the true law's tail of 5 %", "1"),
+    "improbable_share": ("Rows less probable than any of 1000 real ones", "1"),
+    "entangled_share": ("Rows not clearly of one mode", "1"),
 }
 # By task, metrics that are not what the others' of their name are.
 _OF_TASK = {

@@ -38,6 +38,7 @@ TASKS = {
     "regression, fewer rows than dimensions, refitted": cj.LinearRegression(
         8, fresh_design=True, refit_noise=True, ridge=0.1, sampling_temperature=0.8
     ),
+    "probed kde": cj.Probed(cj.KDE(cj.sources.blobs(), 0.3, num_test=7), 5),
     "categorical": cj.Categorical(5, "zipf"),
     "bernoulli": cj.ExponentialFamily("bernoulli", 0.3),
     "poisson": cj.ExponentialFamily("poisson", 2.0),
@@ -54,6 +55,7 @@ ONLY_SLOW = (
     "bernoulli",
     "gamma",
     "kde, schedule of bandwidths, tempered",
+    "probed kde",
     "regression, fewer rows than dimensions, refitted",
     "poisson",
     "exponential",
@@ -88,7 +90,7 @@ def by_hand(key, task, workflow, num_samples, num_generations):
         return task.summarize(truth, rows) if exact else rows
 
     def synthetic(key, task):
-        if exact and hasattr(task, "sample_summary"):
+        if exact and getattr(task, "sample_summary", None):
             return task.sample_summary(key, truth, params, num_samples)
         if hasattr(workflow, "screen"):
             k_sample, k_screen = jax.random.split(key)
@@ -140,6 +142,7 @@ def test_task_under_workflow(key, name, workflow):
                 ("gaussian, real data, fewer rows than dimensions", "accumulate-subsample"),
                 ("kde, schedule of bandwidths, tempered", "selected"),
                 ("kde", "accumulate"),
+                ("probed kde", "accumulate"),
                 ("gaussian", "accumulate"),
                 ("gaussian", "weighted"),
                 ("regression", "fresh-data"),

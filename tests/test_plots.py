@@ -28,11 +28,13 @@ def test_mean_and_band():
 def test_a_mean_that_few_seeds_carry_is_dotted():
     """A log-normal variance that grows by 0.5 a generation, from 200 seeds; its logarithm needs no such thing."""
     walk = np.cumsum(np.random.default_rng(1).normal(-0.5, np.sqrt(0.5), (2, 200, 40)), axis=2)
-    solid, dotted = cj.plots.curves(dataset_of(np.exp(walk))).axes[0].lines
+    solid, dotted, dashed = cj.plots.curves(dataset_of(np.exp(walk))).axes[0].lines
     last = np.flatnonzero(np.isfinite(solid.get_ydata()))[-1]
     assert 1 < last < 15
     assert dotted.get_linestyle() == ":"
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(dotted.get_ydata())), np.arange(last, 40))
+    assert dashed.get_linestyle() == "--"
+    np.testing.assert_allclose(dashed.get_ydata()[last:], np.median(np.exp(walk[1]), axis=0)[last:])
     assert len(cj.plots.curves(dataset_of(walk)).axes[0].lines) == 1
 
 
@@ -68,7 +70,7 @@ def test_one_line_a_number_of_samples():
     ]
     figure = cj.plots.curves(xr.concat(datasets, "num_samples"))
     assert len(figure.axes[0].lines) == 2
-    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["5", "50"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["5", "50"]
 
 
 def test_unknown_metric():

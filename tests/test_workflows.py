@@ -122,6 +122,29 @@ def test_exact_law_is_the_law_of_rows(workflow):
 
 
 SMALL = dict(num_samples=6, num_generations=4)
+
+
+@cj.pytree
+class Fading:
+    """A user's own: everything is kept, and weighs `memory` times as much in every further generation."""
+
+    memory: float = 0.5
+    name = "fading"
+    needs_rows = False
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples * num_generations
+
+    def init(self, pool, real):
+        return pool.append(real)
+
+    def update(self, key, state, synthetic, draw_real):
+        return state.scale(self.memory).append(synthetic)
+
+    def select(self, key, state):
+        return state
+
+
 EQUAL_TASKS = {
     "gaussian": cj.Gaussian(2),
     "gaussian, one feature": cj.Gaussian(1),
@@ -132,6 +155,8 @@ EQUAL_TASKS = {
 # A workflow at the end of its range, another that it then is, and tasks.
 EQUAL = [
     (cj.Weighted(0.0), cj.Replace(), (), ("gaussian", "kde", "regression", "categorical")),
+    (Fading(0.0), cj.Replace(), ("gaussian, one feature",), ("gaussian", "regression", "categorical")),
+    (Fading(1.0), cj.Accumulate(), (), ("gaussian, one feature", "regression", "categorical")),
     (cj.FreshData(0), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
     (cj.Window(1), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
     # Merged in another order, a factor of more features can have columns of the other sign, and so other data.

@@ -36,15 +36,19 @@ _LEAST_NOISE = 0.01  # for which these are close enough to one another
 
 def _density_of_noisy(self: Any) -> Callable[[tuple[()], Array], Array] | None:
     """`log_density` of a curve with noise; None for a noise that leaves hardly any density."""
-    traced = isinstance(self.noise, jax.core.Tracer)
-    return self._log_density if traced or self.noise >= _LEAST_NOISE else None
+    known = isinstance(self.noise, jax.core.Tracer) or self.noise >= _LEAST_NOISE
+    return (lambda real, values: _of_equally_likely(self.log_density_of_modes(real, values))) if known else None
 
 
-def _mixture_log_density(values: Array, centres: Array, noise: Array) -> Array:
-    """Log-density (n,) in nats of rows (n, 2) from equally likely clusters of variance noise^2 at `centres` (k, 2)."""
+def _cluster_log_densities(values: Array, centres: Array, noise: Array) -> Array:
+    """Log-densities (n, k) in nats of rows (n, 2) in each of the clusters of variance noise^2 at `centres` (k, 2)."""
     square = sum((values[:, i, None] - centres[None, :, i]) ** 2 for i in range(2))
-    terms = -square / (2 * noise**2)
-    return jax.nn.logsumexp(terms, axis=1) - jnp.log(2 * jnp.pi * noise**2 * centres.shape[0])
+    return -square / (2 * noise**2) - jnp.log(2 * jnp.pi * noise**2)
+
+
+def _of_equally_likely(log_densities: Array) -> Array:
+    """Log-density (n,) of a mixture of equally likely parts, which have these (n, k)."""
+    return jax.nn.logsumexp(log_densities, axis=1) - jnp.log(log_densities.shape[1])
 
 
 @pytree
@@ -116,7 +120,11 @@ class Blobs:
         return mean, jnp.matmul(between.T, between, precision="highest") / 3 + jnp.eye(2)
 
     def log_density(self, real: tuple[Array, Array], values: Array) -> Array:
-        return _mixture_log_density(values, real[0], 1.0)
+        return _of_equally_likely(self.log_density_of_modes(real, values))
+
+    def log_density_of_modes(self, real: tuple[Array, Array], values: Array) -> Array:
+        """Of rows in each cluster, (n, 3)."""
+        return _cluster_log_densities(values, real[0], 1.0)
 
 
 def _centres(key: Array) -> Array:
@@ -161,13 +169,14 @@ class Moons:
 
     log_density = property(_density_of_noisy)
 
-    def _log_density(self, real: tuple[()], values: Array) -> Array:
-        """By the midpoint rule over the angle."""
+    def log_density_of_modes(self, real: tuple[()], values: Array) -> Array:
+        """Of rows in each moon, (n, 2), by the midpoint rule over the angle."""
         del real
         angle = np.pi * (np.arange(_NODES) + 0.5) / _NODES
         outer = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        nodes = np.concatenate([outer, [1.0, 0.5] - outer]).astype(np.float32)
-        return _mixture_log_density(values, jnp.asarray(nodes), self.noise)
+        arcs = [jnp.asarray(arc, dtype=float) for arc in (outer, [1.0, 0.5] - outer)]
+        on = lambda arc: _of_equally_likely(_cluster_log_densities(values, arc, self.noise))
+        return jnp.stack([on(arc) for arc in arcs], axis=1)
 
 
 @pytree
@@ -205,15 +214,14 @@ class Circles:
 
     log_density = property(_density_of_noisy)
 
-    def _log_density(self, real: tuple[()], values: Array) -> Array:
-        """A circle of radius r blurred by noise s has density exp(-(R^2 + r^2) / 2 s^2) I_0(R r / s^2) / (2 pi s^2)."""
+    def log_density_of_modes(self, real: tuple[()], values: Array) -> Array:
+        """Of rows in each circle of radius r, (n, 2): exp(-(R^2 + r^2) / 2 s^2) I_0(R r / s^2) / (2 pi s^2)."""
         del real
         distance = jnp.sqrt(jnp.sum(values**2, axis=1))[:, None]
         radii = jnp.stack([jnp.ones_like(self.factor), jnp.asarray(self.factor)])[None, :]
         # i0e is I_0 times exp(-argument), which makes the square of R - r complete.
         bessel = jnp.log(jax.scipy.special.i0e(distance * radii / self.noise**2))
-        terms = bessel - (distance - radii) ** 2 / (2 * self.noise**2)
-        return jax.nn.logsumexp(terms, axis=1) - jnp.log(4 * jnp.pi * self.noise**2)
+        return bessel - (distance - radii) ** 2 / (2 * self.noise**2) - jnp.log(2 * jnp.pi * self.noise**2)
 
 
 @pytree

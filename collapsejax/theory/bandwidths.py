@@ -5,10 +5,10 @@ unbiased variance. Curves of any workflow come from `engine.follow` with `blur`;
 growth.
 
 Derivations. Under replace the training variance obeys P' = (1 - 1/n) (P + h^2), a linear recursion, and the mean of a
-batch drifts by the noise of all earlier ones: conservation of the second moment about the true mean gives error + P = 1
-+ (sum of the h^2 before). Where data accumulate, a pool of k + 1 batches takes the share 1 / (k + 1) of h^2, and the
-sum is harmonic. With bandwidths proportional to the spread the same steps multiply: replace by (1 - 1/n) (1 + eta^2 n /
-(n - 1)) = 1 - 1/n + eta^2 per generation, accumulate by 1 + eta^2 / (k + 1) up to summable terms.
+batch drifts by the noise of all earlier ones: conservation of the second moment about the true mean gives error + P =
+1 + (sum of the h^2 before). Where data accumulate, a pool of k + 1 batches takes the share 1 / (k + 1) of h^2, and
+the sum is harmonic. With bandwidths proportional to the spread the same steps multiply: replace by (1 - 1/n) (1 +
+eta^2 n / (n - 1)) = 1 - 1/n + eta^2 per generation, accumulate by 1 + eta^2 / (k + 1) up to summable terms.
 """
 
 from __future__ import annotations

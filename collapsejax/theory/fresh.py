@@ -10,8 +10,8 @@ set are independent Gaussians, so their difference D and the overall mean m' are
     E D = m,   E m' = a m,   Cov D = T = R / n_s + I / n_r,
     Cov m' = C = (b I + a R) / n,   Cov(D, m') = X = (R - I) / n,
 
-and n S' = W_r + W_s + n a b D D', where the scatters W_r and W_s of the parts are independent Wishart matrices with n_r
-- 1 and n_s - 1 degrees of freedom and scales I and R, independent of (D, m'). The expectations of
+and n S' = W_r + W_s + n a b D D', where the scatters W_r and W_s of the parts are independent Wishart matrices with
+n_r - 1 and n_s - 1 degrees of freedom and scales I and R, independent of (D, m'). The expectations of
 
     1, tr S', |m'|^2, (tr S')^2, tr S'^2, |m'|^2 tr S', m'.S'm', |m'|^4
 
@@ -21,8 +21,8 @@ the trace of a product of matrices x I + y S + z m m'. For Gaussians (Isserlis' 
     Var |D|^2 = 2 tr T^2 + 4 m.Tm,            E tr(DD' - E DD')^2 = (tr T)^2 + 2 |m|^2 tr T + tr T^2 + 2 m.Tm,
     Cov(|D|^2, |m'|^2) = 2 tr X^2 + 4 a m.Xm,   Var D.m' = tr TC + tr X^2 + m.Cm + a^2 m.Tm + 2 a m.Xm,
 
-and for a Wishart matrix W with k degrees of freedom and scale A, Var tr W = 2 k tr A^2 and E tr(W - E W)^2 = k (tr A)^2
-+ k tr A^2. The expectations over seeds so obey a linear recursion with an 8 x 8 matrix.
+and for a Wishart matrix W with k degrees of freedom and scale A, Var tr W = 2 k tr A^2 and
+E tr(W - E W)^2 = k (tr A)^2 + k tr A^2. The expectations over seeds so obey a linear recursion with an 8 x 8 matrix.
 """
 
 from __future__ import annotations

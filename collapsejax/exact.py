@@ -1,0 +1,32 @@
+"""Exact curves of a whole grid of experiments, labelled as their results are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from . import theory
+from .base import Task, Workflow
+from .grid import expand
+
+
+def exact_curves(
+    task: Task, workflows: Sequence[Workflow | str], *, num_samples: int | Sequence[int], num_generations: int
+) -> xr.Dataset:
+    """`theory.curve` for every cell of a grid: dimensions as in the results of `sweep`, but for the seeds.
+
+    A metric that is known in some cells is NaN in the others; one that is known nowhere is absent. Arguments and errors
+    as of `sweep`.
+    """
+    grid = expand(task, workflows, num_samples)
+    shape = (*map(len, grid.dims.values()), num_generations)
+    metrics: dict[str, np.ndarray] = {}
+    for cell in grid.cells:
+        known = theory.curve(cell.task, cell.workflow, num_samples=cell.num_samples, num_generations=num_generations)
+        for name, curve in known.items():
+            metrics.setdefault(name, np.full(shape, np.nan))[cell.index] = curve
+    iterations = ("generation", np.arange(num_generations) + 1)
+    coords = {**grid.dims, "generation": np.arange(num_generations), "iteration": iterations}
+    return xr.Dataset({name: ((*grid.dims, "generation"), curves) for name, curves in metrics.items()}, coords)

@@ -1,0 +1,89 @@
+"""What all figures have in common: sizes, one sequence of colours, labels of axes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+import matplotlib
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .workflows import WORKFLOWS
+
+STYLE = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "legend.fontsize": 6,
+    "xtick.major.size": 2,
+    "ytick.major.size": 2,
+    "ytick.minor.size": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.1,
+    "mathtext.default": "regular",
+    "pdf.fonttype": 42,  # text stays text in a PDF
+}
+COLUMN_WIDTH = 3.4  # inches, of a two-column page
+_BAND = 1.96
+_MOST_RELATIVE = 2.0  # of a band's half width
+EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # of a line that is no simulation
+
+
+def colours(number: int) -> np.ndarray:
+    """So many colours of one sequence, from light to dark, that readers with any colour vision can tell apart."""
+    return matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, number) if number > 1 else [0.3])
+
+
+def in_published_order(workflows: Iterable[str]) -> list[str]:
+    """Names of workflows, those of the library first, in its order."""
+    names = [str(name) for name in workflows]
+    return [name for name in WORKFLOWS if name in names] + [name for name in names if name not in WORKFLOWS]
+
+
+def broken(workflow: str) -> str:
+    """A workflow's name as the title of a narrow panel."""
+    return str(workflow).replace("(", "\n(", 1) if "(" in str(workflow) else str(workflow).replace("-", "-\n", 1)
+
+
+def label_of(variable: xr.DataArray) -> str:
+    """Long name and units, broken to fit beside a panel."""
+    units = variable.attrs.get("units", "")
+    name = variable.attrs.get("long_name", str(variable.name))
+    return wrapped(f"{name} ({units})" if units not in ("", "1") else name)
+
+
+def wrapped(text: str, width: int = 23) -> str:
+    """Lines that fit beside a panel."""
+    return textwrap.fill(text, width, break_on_hyphens=False)
+
+
+def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95 % band, on a logarithmic axis that of the logarithm of the mean; none where that is not known at all."""
+    width = _BAND * np.nan_to_num(se)
+    if axis.get_yscale() != "log":
+        return mean - width, mean + width
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.where(width < _MOST_RELATIVE * mean, width / mean, np.nan)
+    return mean * np.exp(-relative), mean * np.exp(relative)
+
+
+def lines_of(panel: xr.DataArray, swept: Sequence[str]) -> Iterator[tuple[str, np.ndarray, xr.DataArray]]:
+    """For each value of the one dimension that is swept, if any, its label, colour and part of the panel."""
+    labels = panel[swept[0]].values if swept else [None]
+    for label, colour in zip(labels, colours(len(labels)), strict=True):
+        yield f"{label}", colour, panel.sel({swept[0]: label}) if swept else panel
+
+
+def legend_below(axis: Axes, title: str, columns: int = 5) -> None:
+    """A legend of the lines in a panel, below all panels, where it hides nothing."""
+    handles, labels = axis.get_legend_handles_labels()
+    number = min(columns, len(labels))
+    axis.figure.legend(
+        handles, labels, title=title, ncols=number, loc="outside lower center", frameon=False, columnspacing=1.2
+    )

@@ -1,0 +1,60 @@
+"""The command that reproduces published studies."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import tyro
+
+from . import compilation_cache, console
+from .base import check_count
+from .devices import chosen_devices
+from .flags import optional
+from .reproduction import reproduce, write_index
+from .studies import LONG, find
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduce:
+    """Reproduce the studies of "Collapse or Thrive?" (arXiv 2410.16713): stores, figures, and an index of findings.
+
+    Args:
+        studies: gaussian, kde, regression, discrete, real-share: these if none is named; kde-bandwidth, kde-estimated,
+            transformer, value: these take long, and say how long first.
+        quick: coarse grids and few seeds, in a folder of their own: all that do not take long within two minutes.
+        published: with the errors of the published protocol, in a folder of their own.
+        out: folder for everything. What is complete there is computed no more, and figures are redrawn.
+        seed: root of all randomness.
+        no_compilation_cache: compile every program anew, and keep none for later runs.
+    """
+
+    studies: tyro.conf.Positional[list[str]] = dataclasses.field(default_factory=list)
+    quick: bool = False
+    published: bool = False
+    out: optional(str, "DIR") = None
+    seed: int = 0
+    no_compilation_cache: bool = False
+
+    def run(self) -> None:
+        studies = find(self.studies, quick=self.quick, published=self.published)
+        check_count("seed", self.seed, least=0)
+        if self.seed >= 2**32:
+            raise ValueError(f"seed={self.seed}: must be below 2**32")
+        out = Path(self.out or "reproduction")
+        suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
+        folders = {name: out / f"{name}{suffix}" for name in studies}
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        compilation_cache.set_up(off=self.no_compilation_cache)
+        devices = chosen_devices()
+        for name, study in studies.items():
+            if name in LONG:
+                print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
+            began = time.perf_counter()
+            with console.progress() as progress:
+                reproduce(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
+            index = write_index(out)
+            print(f"{name}: {console.duration(time.perf_counter() - began)}; wrote {folders[name]}", flush=True)
+        print(f"wrote {index}")

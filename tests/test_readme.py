@@ -14,7 +14,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def test_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert (tmp_path / "g.png").stat().st_size > 1000
@@ -35,7 +35,8 @@ def commands(text):
     for line in lines:
         words = shlex.split(line, comments=True)
         for place, word in enumerate(words):
-            if re.fullmatch(r"(.*/bin/)?collapsejax", word):
+            starts = place == 0 or words[place - 1] in {"&&", "||", "|", ";", "srun"}
+            if starts and re.fullmatch(r"(.*/bin/)?collapsejax", word):
                 rest = words[place + 1 :]
                 end = next((k for k, other in enumerate(rest) if other in {"&&", "||", "|", ";"}), len(rest))
                 found.append(rest[:end])

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -88,7 +89,8 @@ def test_mistakes_are_named():
 
 def run(*arguments):
     command = [sys.executable, "-m", "collapsejax", "validate", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    quickly = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # a hundred programs, and few seeds
+    return subprocess.run(command, capture_output=True, text=True, env=quickly)
 
 
 @pytest.mark.slow

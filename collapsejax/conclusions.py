@@ -26,6 +26,9 @@ from .value import value_table
 
 Datasets = Mapping[str, xr.Dataset]
 
+_CLEAR = 3.0  # standard errors by which a difference is counted as one
+_NEAR = 0.2
+
 
 def _last(datasets: Datasets) -> int:
     return max(dataset.sizes.get("generation", 0) for dataset in datasets.values())
@@ -148,9 +151,6 @@ def _discrete(datasets: Datasets, exact: Datasets) -> Finding:
     return Finding(sentence, [overall, *numbers])
 
 
-_NEAR = 0.2
-
-
 def _transformer(datasets: Datasets, exact: Datasets) -> Finding:
     del exact
     grown = growth(list(datasets.values()), "test_loss", ratio=False)
@@ -201,9 +201,6 @@ def _in_words(table: xr.Dataset, helps: bool, turns: bool, hurts: bool) -> str:
     few = "a moderate amount helps and more hurts" if turns else "the more the better" if helps else "none helps"
     many = "any hurts" if hurts else "it still helps" if helps_there else "none helps, and some do not hurt"
     return f"with {real[0]} real rows {few}, with {real[-1]} {many}"
-
-
-_CLEAR = 3.0
 
 
 def _real_share(datasets: Datasets, exact: Datasets) -> Finding:

@@ -19,7 +19,7 @@ from . import store
 from .base import check_count
 from .conclusions import CONCLUSIONS
 from .exact import exact_curves
-from .files import reserve_figure, write_whole
+from .files import provenance, reserve_figure, write_whole
 from .fixation import until_collapse
 from .grid import describe
 from .loop import seed_keys
@@ -179,14 +179,8 @@ def _kept(
             raise ValueError(f"{path}: is there already, of another study; choose another folder (--out)")
         return dataset, False
     dataset = make()
-    store.save(dataset.assign_attrs(dataset.attrs | {"asked": asked} | _versions()), path)
+    store.save(dataset.assign_attrs(dataset.attrs | {"asked": asked} | provenance()), path)
     return dataset, True
-
-
-def _versions() -> dict[str, Any]:
-    from .files import provenance
-
-    return provenance()
 
 
 _MAKERS = {Sweep: _sweep, Collapse: _collapse, Value: _value}

@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +35,13 @@ def published_loop(rng, source_rows, test_rows, workflow, bandwidth, num_samples
     return curve
 
 
-@pytest.mark.parametrize("bandwidth", [0.3, pytest.param("scott", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("workflow", PUBLISHED)
+@pytest.mark.parametrize(
+    ("workflow", "bandwidth"),
+    [
+        pytest.param(*cell, marks=() if cell == ("accumulate-subsample", 0.3) else pytest.mark.slow)
+        for cell in itertools.product(PUBLISHED, (0.3, "scott"))
+    ],
+)
 def test_published_protocol(workflow, bandwidth):
     num_samples, num_generations, num_seeds, num_test = 20, 6, 150, 40
     source = cj.sources.moons()

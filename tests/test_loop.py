@@ -200,7 +200,8 @@ TWO_AXES = (
 )
 
 
-@pytest.mark.parametrize("case", [ONE_AXIS, pytest.param(TWO_AXES, marks=pytest.mark.slow)], ids=["one", "two"])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [ONE_AXIS, TWO_AXES], ids=["one", "two"])
 def test_four_devices_equal_one(case):
     """10 seeds on 4 devices, which do not divide them: a mesh with make_mesh's own axis types, and one of two axes."""
     code = """

@@ -11,24 +11,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-cost = {path: () if path.stem == "quickstart" else pytest.mark.slow for path in NOTEBOOKS}
-each_by_its_cost = pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=cost[path], id=path.stem) for path in NOTEBOOKS]
-)
 
 
 def code_cells(path):
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
-@each_by_its_cost
+@pytest.mark.slow
+@each_notebook
 def test_runs(path, tmp_path):
-    """In a process of its own; the slow ones compiled as they choose, and not as the tests do."""
+    """In a process of its own, compiled as users do."""
     program = tmp_path / "program.py"
     program.write_text("\n\n".join("".join(cell["source"]) for cell in code_cells(path)))
     environment = {**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": str(ROOT)}
-    if cost[path]:
-        environment.pop("XLA_FLAGS", None)
+    environment.pop("XLA_FLAGS", None)
     warnings = ["-W", "error::RuntimeWarning", "-W", "ignore:FigureCanvasAgg is non-interactive"]
     command = [sys.executable, *warnings, str(program)]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -227,6 +227,7 @@ def test_a_baseline_of_real_data_says_the_same(gaussians):
     assert verdicts(real, gaussians.sel(workflow="replace"))["any rise"] == "no"
 
 
+@pytest.mark.slow
 def test_real_data_with_a_planted_rise_are_found_out(gaussians):
     real = gaussians.sel(workflow="weighted").copy(deep=True)
     real.kl[..., -1] *= 1.3
@@ -284,9 +285,8 @@ def test_each_cell_of_a_sweep_has_its_own(tmp_path, capsys):
     ]
 
 
-@pytest.mark.parametrize(
-    ("workflow", "lost"), [(cj.Replace(), "yes"), pytest.param(cj.Weighted(1.0), "no", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("workflow", "lost"), [(cj.Replace(), "yes"), (cj.Weighted(1.0), "no")])
 def test_gaussians_lose_their_tails_and_hallucinate_nothing(key, workflow, lost):
     sizes = dict(num_samples=20, num_generations=60, num_seeds=200, key=key)
     data = cj.sweep(cj.Probed(cj.Gaussian(1)), [workflow], **sizes)

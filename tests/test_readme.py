@@ -11,13 +11,20 @@ from collapsejax import cli
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_python_blocks_run(tmp_path, monkeypatch):
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [BLOCKS[0], *(pytest.param(block, marks=pytest.mark.slow) for block in BLOCKS[1:])])
+def test_python_blocks_run(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 6
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
-    assert (tmp_path / "g.png").stat().st_size > 1000
+    exec(compile(block, "README.md", "exec"), {})
+    figures = re.findall(r'savefig\("(.*?)"\)', block)
+    assert all((tmp_path / name).stat().st_size > 1000 for name in figures)
+
+
+def test_all_python_blocks_are_found():
+    assert len(BLOCKS) == 6
+    assert "collapse.png" in BLOCKS[0]
 
 
 def test_test_command_is_the_one_that_ci_runs():

@@ -44,6 +44,7 @@ def test_a_dimension_for_each_list():
     assert dataset.sigma2.values.tolist() == [1.0, 4.0]
 
 
+@pytest.mark.slow
 def test_cells_are_what_run_seeds_gives():
     keys = cj.seed_keys(SIZE["key"], 25)
     for dim, sigma2, workflow, n in ((1, 4.0, cj.Replace(), 8), (2, 1.0, cj.Accumulate(), 6)):

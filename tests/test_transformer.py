@@ -180,6 +180,7 @@ SMALL = ["--width", "8", "--depth", "1", "--num-steps", "5", "--num-scored", "4"
 SMALL += ["--num-samples", "6", "--num-seeds", "2", "--workflow", "replace"]
 
 
+@pytest.mark.slow
 def test_run_on_ones_own_text(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder_of_texts(tmp_path / "texts")

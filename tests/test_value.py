@@ -42,6 +42,7 @@ def exact(generator, n, m):
     return (n / (n + m)) ** 2 / n + (m / (n + m)) ** 2 * spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["self", "teacher"])
 def test_gaussians_have_the_expected_errors(studies, generator):
     dataset = studies[generator]

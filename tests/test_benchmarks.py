@@ -377,6 +377,7 @@ def test_a_point_is_a_run_of_all_its_seeds(script, monkeypatch):
     assert options == dict(num_samples=1000, num_generations=2, rows=True)
 
 
+@pytest.mark.slow
 def test_a_profile_names_the_kernels_of_a_cell(script, tmp_path, capsys):
     kernels, run = script("kernels"), script("run")
     cell = run.Cell("tiny", "gaussian", {"dim": 1}, 10, False, "accumulate-subsample", 3, 1.0)

@@ -113,6 +113,7 @@ def test_run_every_task(arguments, metric, capsys):
     assert out.count("ran in") == 1
 
 
+@pytest.mark.slow
 def test_iris_through_both_tasks(capsys):
     iris = sklearn_datasets.load_iris(as_frame=True)
     iris.frame.to_csv("iris.csv", index=False)
@@ -197,7 +198,9 @@ def test_as_a_process(arguments, code, message, folder):
     assert not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    "width", [60, pytest.param(80, marks=pytest.mark.slow), pytest.param(120, marks=pytest.mark.slow)]
+)
 def test_tables_fit_the_terminal(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal

@@ -56,6 +56,7 @@ ONLY_SLOW = (
     "gamma",
     "kde, schedule of bandwidths, tempered",
     "probed kde",
+    "regression",
     "regression, fewer rows than dimensions, refitted",
     "poisson",
     "exponential",
@@ -135,10 +136,11 @@ def test_task_under_workflow(key, name, workflow):
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
-        ("categorical", "accumulate-subsample"),
+        ("categorical", "accumulate"),
         *[
             pytest.param(name, workflow, marks=pytest.mark.slow)
             for name, workflow in [
+                ("categorical", "accumulate-subsample"),
                 ("gaussian, real data, fewer rows than dimensions", "accumulate-subsample"),
                 ("kde, schedule of bandwidths, tempered", "selected"),
                 ("kde", "accumulate"),

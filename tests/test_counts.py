@@ -185,7 +185,8 @@ def test_multinomial_has_its_moments(key, n):
     assert_covariance_is(sample, n * p, n * (np.diag(p) - np.outer(p, p)))
 
 
-@pytest.mark.parametrize("n", [6, pytest.param(70, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [6, 70])
 def test_multivariate_hypergeometric_has_its_moments(key, n):
     counts = np.array([20, 30, 50], np.float32)
     sample = np.asarray(seeds_hypergeometric(jax.random.split(key, SEEDS), counts, jnp.float32(n)), np.float64)
@@ -218,6 +219,7 @@ def test_one_outcome_takes_all(key):
     assert multivariate_hypergeometric(key, np.full(1, 9, np.float32), 7) == 7
 
 
+@pytest.mark.slow
 def test_a_thousand_outcomes(key):
     n = 10**6
     weights = np.random.default_rng(0).integers(0, 20, 1000).astype(np.float32)

@@ -186,6 +186,7 @@ def test_resample_follows_the_weights(key):
     assert np.abs(counts[share > 0] - uniform).max() / np.sqrt(uniform) > GATE
 
 
+@pytest.mark.slow
 def test_merging_makes_use_of_where_moments_come_from(key):
     """With what it was drawn from a batch makes the sum that it makes with an equal pool, of which nothing is known."""
     task = cj.Gaussian(dim=4)

@@ -28,6 +28,7 @@ def test_scatter_factor_is_the_scatter(key):
     np.testing.assert_allclose(np.diagonal(covariance(scatter_factor(rows, weights, mean))), scale**2, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_times_multiplies(key):
     factor = start(key, 5, 7)
     lower = wishart_factor(jax.random.key(1), 5, 6)

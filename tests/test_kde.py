@@ -70,7 +70,9 @@ def test_published_protocol(workflow, bandwidth):
 
 
 @pytest.mark.parametrize("kernel", ["gaussian", "tophat"])
-@pytest.mark.parametrize("bandwidth", [0.4, "scott", "silverman", "scott-scaled", "silverman-scaled"])
+@pytest.mark.parametrize(
+    "bandwidth", [pytest.param(0.4, marks=pytest.mark.slow), "scott", "silverman", "scott-scaled", "silverman-scaled"]
+)
 def test_every_fit_is_scikit_learns(key, kernel, bandwidth):
     """Negative log-likelihood of one fit, bandwidth from the formula in float64; scaled features one by one."""
     task = cj.KDE(cj.sources.swiss_roll(), bandwidth, kernel=kernel, num_test=30)

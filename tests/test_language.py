@@ -158,6 +158,7 @@ def test_training_steps_are_the_textbooks(key):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_training_learns_and_samples_show_it(key):
     period = jnp.array([[0, 3, 1, 4, 2, 0], [1, 4, 2, 0, 3, 1]], jnp.uint8)
     variables = jax.jit(LEARNED.init)(key, period)

@@ -111,7 +111,9 @@ class Fresh:
 
 
 @pytest.mark.parametrize(
-    "workflow", [cj.Replace(), cj.Accumulate(), cj.AccumulateSubsample(), Window(), Fresh()], ids=lambda w: w.name
+    "workflow",
+    [cj.Replace(), cj.Accumulate(), cj.AccumulateSubsample(), pytest.param(Window(), marks=pytest.mark.slow), Fresh()],
+    ids=lambda w: w.name,
 )
 def test_tasks_and_workflows_of_ones_own(key, workflow):
     keys = cj.seed_keys(key, 4)

@@ -78,6 +78,7 @@ def test_unknown_metric():
         cj.plots.curves(dataset_of(np.ones((2, 3, 4))), ["k1"])
 
 
+@pytest.mark.slow
 def test_fits_a_column(tmp_path):
     size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
     figure = cj.plots.curves(cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size))

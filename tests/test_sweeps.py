@@ -157,6 +157,7 @@ def test_chunks_change_nothing(chunk):
     assert_same(chunked, wanted.sel(workflow=["replace"]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_sweep_may_grow(tmp_path):
     options = dict(out=tmp_path / "s", chunk=4)
     cj.sweep(cj.Gaussian(2), ["replace"], **SIZE, num_seeds=10, **options)
@@ -329,6 +330,7 @@ def test_nan_is_announced(keep):
     assert np.isnan(dataset.mine).any() == (keep == "seeds")
 
 
+@pytest.mark.slow
 def test_progress_counts_cells_and_seeds(tmp_path):
     calls = []
     options = dict(**SIZE, num_seeds=25, chunk=10, out=tmp_path / "s")
@@ -347,6 +349,7 @@ def test_what_is_there_is_not_computed_again(tmp_path):
     assert_same(first, second, rtol=0)
 
 
+@pytest.mark.slow
 def test_rehearsal_times_every_program():
     plan = make_plan(cj.Gaussian([1, 2]), ["replace"], **SIZE, num_seeds=25)
     timings = rehearse(plan)

@@ -53,6 +53,7 @@ def no_training(monkeypatch):
     monkeypatch.setattr(language, "fit", lambda key, decoder, variables, rows, training: (variables, jnp.float32(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_training")
 def test_where_training_starts(key):
     truth, _ = jax.jit(lambda key: TASK.init(key, 6))(key)  # a program of its own: the shared one trains
@@ -104,6 +105,7 @@ def test_a_base_model_that_nobody_reads_is_not_trained(key, monkeypatch):
     assert read > 1.3 * without
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_model(key):
     truth, none = init(TASK, key, num_samples=6)
     assert none is None

@@ -138,14 +138,12 @@ def _kde_bandwidth(quick: bool, published: bool) -> Study:
 
 def _kde_estimated(quick: bool, published: bool) -> Study:
     rules = ["scott", "silverman"] if published else ["scott-scaled", "silverman-scaled"]
-    rows = (
-        "as published: the rules ignore the scale of the data" if published else "corrected: the rules have the scale"
-    )
+    form = "as published: the rules ignore the scale" if published else "corrected: the rules have the data's scale"
     shapes = {"moons": sources.moons(noise=0.05)} if quick else _shapes(quick, published)
     return Study(
         "Density estimates: bandwidths by a rule",
         "a bandwidth that shrinks fast enough avoids degradation; scott and silverman are the same in two dimensions",
-        rows if quick else f"{rows}; {_blobs_form(published)}",
+        form if quick else f"{form}; {_blobs_form(published)}",
         {
             name: Sweep(KDE(source, rules), (32,) if quick else SAMPLES, 100 if quick else 1000)
             for name, source in shapes.items()
@@ -158,11 +156,10 @@ def _kde_estimated(quick: bool, published: bool) -> Study:
 def _regression(quick: bool, published: bool) -> Study:
     dims, samples = ((3,), _FEW_SAMPLES) if quick else ((1, 3, 10, 32, 100), SAMPLES)
     noises = [0.1, 10.0] if quick else [0.1, 1.0, 10.0]
-    form = "as published: one design for all batches" if published else "corrected: a new design for every batch"
     return Study(
         "Linear regression",
         "replace diverges, accumulate stays bounded, accumulate-subsample lies between",
-        form,
+        "as published: one design for all batches" if published else "corrected: a new design for every batch",
         {f"dim={dim}": Sweep(LinearRegression(dim, noises, not published), samples, 100) for dim in dims},
         num_seeds=200 if quick else 100,
         seconds=25 if quick else 400,
@@ -207,8 +204,8 @@ def _value(quick: bool, published: bool) -> Study:
     synthetic = (10, 100, 1000) if quick else (10, 32, 100, 316, 1000, 3162)
     rows = dict(num_real=real, num_synthetic=synthetic, teacher_rows=1000)
     widths = (0.05, 0.1, 0.2, 0.4) if quick else (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)
-    text = dict(num_real=(32, 256), num_synthetic=(64, 256)) if quick else {}
-    text = text or dict(num_real=(32, 64, 256, 1024), num_synthetic=(64, 256, 1024, 4096))
+    num_real, num_synthetic = ((32, 256), (64, 256)) if quick else ((32, 64, 256, 1024), (64, 256, 1024, 4096))
+    text = dict(num_real=num_real, num_synthetic=num_synthetic)
     steps = (50, 100, 200) if quick else (25, 50, 100, 200, 400, 800)
     kde, transformer = KDE(sources.moons(noise=0.05), 0.1), Transformer(_text())
     makers: dict[str, Callable[[str], Value]] = {

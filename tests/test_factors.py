@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from collapsejax import factors
-from collapsejax.factors import Factor, grown_factor, regression_sum, scatter_factor, sum_factor, zero_factor
+from collapsejax.factors import (
+    Factor,
+    gram_factor,
+    grown_factor,
+    regression_sum,
+    scatter_factor,
+    sum_factor,
+    zero_factor,
+)
 from collapsejax.rng import wishart_factor
 
 
@@ -26,6 +34,27 @@ def test_scatter_factor_is_the_scatter(key):
     np.testing.assert_allclose(covariance(scatter_factor(rows, weights, mean)), exact, rtol=2e-2, atol=1e-3)
     scale = np.sqrt(np.diagonal(exact))
     np.testing.assert_allclose(np.diagonal(covariance(scatter_factor(rows, weights, mean))), scale**2, rtol=5e-3)
+
+
+@pytest.mark.parametrize("num_distinct", [3, 5, 8])
+def test_rows_of_one_design_have_its_rank(key, num_distinct):
+    """However often they are there, with whatever responses and weights."""
+    k_design, k_response, k_weights = jax.random.split(key, 3)
+    design = jax.random.normal(k_design, (num_distinct, 5))[jnp.arange(12) % num_distinct]
+    response = jax.random.normal(k_response, (12,))
+    weights = jnp.where(jnp.arange(12) < 10, jax.random.uniform(k_weights, (12,), minval=0.5), 0.0)
+    rows = jnp.concatenate([design, response[:, None]], axis=1)
+    factor = gram_factor(rows, weights)
+    rank = min(num_distinct, 5)
+    assert np.isfinite(factor.log_pivots()[:rank]).all()
+    assert np.isneginf(factor.log_pivots()[rank:5]).all()
+    exact = (weights[:, None] * rows).T @ rows
+    np.testing.assert_allclose(covariance(factor), exact, rtol=1e-4, atol=1e-4)
+    x, y = np.asarray(design[:10], np.float64), np.asarray(response[:10], np.float64)
+    root = np.sqrt(np.asarray(weights[:10], np.float64))
+    solved = np.linalg.lstsq(root[:, None] * x, root * y)[0]
+    residuals = np.linalg.norm(root * (y - x @ solved))
+    np.testing.assert_allclose(np.linalg.norm(factor.dense()[5, rank:]), residuals, rtol=1e-4)
 
 
 @pytest.mark.slow

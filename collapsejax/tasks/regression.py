@@ -54,7 +54,8 @@ class LinearRegression:
         sampling_temperature: synthetic noise has this times the variance.
 
     Metrics: `test_mse`, mean squared error over the test rows; `param_sq_error`, |w - true w|^2; and with refit_noise
-    `sigma2_ratio`, variance of the fitted noise over that of the true one.
+    `sigma2_ratio`, variance of the fitted noise over that of the true one. They are +inf where weights leave the range
+    of floats, as they do with fresh designs of about as many rows as features.
 
     Raises ValueError for a dim or num_test below 1.
     """
@@ -140,7 +141,8 @@ class LinearRegression:
         error = params.weights - truth.weights
         on_test = jnp.matmul(error, truth.test, precision="highest")
         metrics = {"test_mse": jnp.sum(on_test**2) / self.num_test, "param_sq_error": jnp.sum(error**2)}
-        return metrics | ({"sigma2_ratio": (params.sigma / truth.sigma) ** 2} if self.refit_noise else {})
+        metrics |= {"sigma2_ratio": (params.sigma / truth.sigma) ** 2} if self.refit_noise else {}
+        return {name: jnp.where(jnp.isnan(value), jnp.inf, value) for name, value in metrics.items()}
 
     def log_density(self, truth: RegressionTruth, values: tuple[Array, Array]) -> Array:
         """Of y given x (nats), (n,)."""

@@ -62,15 +62,15 @@ def test_regression_loop_has_the_exact_curves(script, workflow, num_samples):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_samples", [30, 10, 8])
-def test_subsampled_regression_loop_has_the_law_of_the_package(script, key, num_samples):
+@pytest.mark.parametrize(("num_samples", "of"), [(30, np.asarray), (10, np.log), (8, np.log)])  # or without a mean
+def test_subsampled_regression_loop_has_the_law_of_the_package(script, key, num_samples, of):
     """Where there are hardly more rows than features, too: of one design some are then drawn several times."""
     size, settings = dict(num_samples=num_samples, num_generations=3), dict(dim=10, num_test=50)
     metrics = simulated(script("reference").regression, "accumulate-subsample", 6000, **settings, **size)
     task = cj.LinearRegression(**settings)
     ours = cj.run_seeds(cj.seed_keys(key, 20_000), task, cj.AccumulateSubsample(), **size).metrics
     for name, values in metrics.items():
-        assert_same_law(np.log(values), np.log(ours[name]))  # some of the errors have no expectation
+        assert_same_law(of(values), of(ours[name]))
 
 
 @pytest.mark.slow

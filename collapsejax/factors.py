@@ -12,8 +12,6 @@ are cores waits forever; and over a batch of small matrices these loops are fast
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,10 +23,8 @@ from .lanes import cholesky, solve_lower, solve_upper, unless
 # A pivot is taken for zero below this many roundings of the data it was computed from.
 _PIVOT_ROUNDINGS = 8
 # Correlations are factored where every coordinate keeps this share of its length beside those before it, which costs
-# a factor 1 / share^2 of precision, and is this many roundings of the data long.
-_SAFE_PIVOT, _CLEAR = 0.05, 1e4
-_GOLDEN = 0x9E3779B1  # an odd number whose powers have all bits
-_SMALL_SQUARE = 1e-20  # beyond it, and its inverse, products of rows may leave float32's range
+# a factor 1 / share^2 of precision.
+_SAFE_PIVOT = 0.05
 
 
 @pytree
@@ -45,7 +41,7 @@ class Factor:
     @classmethod
     def of(cls, lower: Array) -> Factor:
         """A lower-triangular matrix (d, d) as a factor."""
-        return _from_columns(lower, jnp.zeros(lower.shape[0], lower.dtype))
+        return from_columns(lower, jnp.zeros(lower.shape[0], lower.dtype))
 
     def dense(self) -> Array:
         """F as a matrix (d, d); entries under float32's smallest number become 0."""
@@ -70,10 +66,10 @@ class Factor:
         # Above the diagonal, where `lower` is zero, the difference may be of any size.
         below = jnp.minimum(self.log_scale[:, None] - finite[None, :], 0.0)
         relative = exp2(below * np.float32(np.log2(np.e)))
-        return _from_columns(jnp.matmul(self.unit, lower * relative, precision="highest"), log_scale)
+        return from_columns(jnp.matmul(self.unit, lower * relative, precision="highest"), log_scale)
 
 
-def _from_columns(columns: Array, log_scale: Array) -> Factor:
+def from_columns(columns: Array, log_scale: Array) -> Factor:
     square = jnp.sum(columns**2, axis=0)
     inverse = jax.lax.rsqrt(jnp.where(square > 0, square, 1.0))
     return Factor(columns * inverse[None, :], jnp.where(square > 0, log_scale - jnp.log(inverse), -jnp.inf))
@@ -97,72 +93,7 @@ def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Fact
     return a.times(cholesky(grown))
 
 
-def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
-    """Factor of sum_i w_i (x_i - mean)(x_i - mean)'.  rows (C, d), weights (C,), mean (d,) = the weighted mean.
-
-    c rows of positive weight leave c - 1 - j degrees of freedom to pivot j: none, and it is zero. A pivot that drowns
-    in the rounding of the rows is zero too, unless it has a single degree of freedom: such a one is small by chance
-    with a probability of the order of its size, the others with that probability squared or less.
-    """
-    root = jnp.sqrt(weights)[:, None]
-    offset = jnp.sqrt(jnp.sum(weights)) * mean
-    centred, count = root * rows - root * mean[None, :], jnp.sum(weights > 0) - 1
-
-    def reflected(rows: Array, offset: Array, count: Array) -> Factor:
-        return _reflected(rows, offset, count - jnp.arange(rows.shape[1]))
-
-    if len(rows) <= rows.shape[1]:  # singular, which the correlations would turn out to be
-        return reflected(centred, offset, count)
-    return _factor(centred, offset, count, reflected)
-
-
-def gram_factor(rows: Array, weights: Array) -> Factor:
-    """Factor of sum_i w_i x_i x_i'.  rows (C, d), weights (C,); the last coordinate is a response to the others.
-
-    Pivots are dropped as in `scatter_factor`. Rows that have the others in common, as where a design is used again, are
-    one row for their degrees of freedom.
-    """
-    weighted = jnp.sqrt(weights)[:, None] * rows
-    num_others = rows.shape[1] - 1
-
-    def reflected(rows: Array, offset: Array, count: Array, others: Array, present: Array) -> Factor:
-        distinct = _num_distinct(others, present)
-        left = count - jnp.minimum(num_others, distinct)
-        return _reflected(rows, offset, jnp.append(distinct - jnp.arange(num_others), left))
-
-    present = weights > 0
-    zero = jnp.zeros(rows.shape[1], rows.dtype)
-    return _factor(weighted, zero, jnp.sum(present), reflected, rows[:, :-1], present)
-
-
-def _num_distinct(rows: Array, present: Array) -> Array:
-    """How many of the `present` (C,) rows (C, d) differ from one another, (); by hashes of 32 bits."""
-    bits = jax.lax.bitcast_convert_type(rows.astype(jnp.float32), jnp.uint32)
-    powers = np.array([pow(_GOLDEN, place + 1, 2**32) for place in range(rows.shape[1])], np.uint32)
-    hashes = jnp.sum(bits * powers[None, :], axis=1, dtype=jnp.uint32)
-    ordered = jnp.sort(jnp.where(present, hashes, jnp.uint32(2**32 - 1)))
-    return 1 + jnp.sum(ordered[1:] != ordered[:-1]) - jnp.any(~present)
-
-
-def _factor(rows: Array, offset: Array, count: Array, general: Callable[..., Factor], *arguments: Array) -> Factor:
-    """Factor of rows' rows, of rank `count` at most; `rows` (C, d) carry the rounding of rows and `offset` (d,).
-
-    By the Cholesky factor of the correlations, which is fast, and as exact as reflections as long as no pivot is small;
-    else `general(rows, offset, count, *arguments)`.
-    """
-    gram = jnp.matmul(rows.T, rows, precision="highest")
-    square = jnp.diagonal(gram)
-    length = jnp.sqrt(square)
-    unit = 1 / jnp.where(square > 0, length, 1.0)
-    lower = cholesky(gram * unit[:, None] * unit[None, :])
-    clear = jnp.all(square > (_CLEAR * jnp.finfo(rows.dtype).eps) ** 2 * (square + offset**2))
-    within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
-    enough = clear & within & _is_safe(lower) & (count >= rows.shape[1])
-    quick = _from_columns(length[:, None] * lower, jnp.zeros_like(length))
-    return unless(enough, quick, general, rows, offset, count, *arguments)
-
-
-def _is_safe(lower: Array) -> Array:
+def is_safe(lower: Array) -> Array:
     """Whether the Cholesky factor of correlations has no small pivot.
 
     The largest is 1, but a vanishing one may be infinite: XLA may compute it twice, and round once to 0, whose inverse
@@ -170,23 +101,6 @@ def _is_safe(lower: Array) -> Array:
     """
     pivots = jnp.diagonal(lower)
     return jnp.all((pivots > _SAFE_PIVOT) & (pivots < 2))
-
-
-def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
-    """As `_factor` by reflections; `degrees` of freedom of each pivot (d,)."""
-    largest = jnp.max(jnp.abs(rows), initial=0.0)
-    scale = jnp.where(largest > 0, largest, 1.0)
-    lower = triangle(rows / scale)
-    rounded = jnp.concatenate([rows, offset[None, :]]) / scale
-    pivots = jnp.abs(jnp.diagonal(lower))
-    # The first pivot that is noise spoils the estimates behind it, which are made again without it.
-    possible = (pivots > 0) & (degrees > 0)
-    noise = _noise(lower, rounded, possible)
-    doubtful = (degrees >= 2) & (pivots <= noise)
-    clear = possible & (jnp.cumsum(doubtful | (pivots == 0)) == 0)
-    noise = unless(~jnp.any(doubtful), noise, _noise, lower, rounded, clear)
-    absent = (degrees <= 0) | ((degrees >= 2) & (pivots <= noise))
-    return _from_columns(_drop(lower, absent, noise), jnp.full(rows.shape[1], jnp.log(scale)))
 
 
 def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
@@ -202,9 +116,9 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     stacked = jnp.concatenate(parts)
     lower = triangle(stacked)
     supported = (jnp.diagonal(a.unit) != 0) | (jnp.diagonal(b.unit) != 0)
-    noise = _noise(lower, stacked, supported)
+    noise = estimated_noise(lower, stacked, supported)
     absent = ~supported & (jnp.abs(jnp.diagonal(lower)) <= noise)
-    return _from_columns(_drop(lower, absent, noise), jnp.broadcast_to(scale, vector.shape))
+    return from_columns(drop(lower, absent, noise), jnp.broadcast_to(scale, vector.shape))
 
 
 def regression_sum(a: Factor, b: Factor) -> Factor:
@@ -231,8 +145,8 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     size = largest * jnp.sqrt(jnp.sum((residuals / jnp.where(largest > 0, largest, 1.0)) ** 2))
     upper = jnp.concatenate([length[:, None] * root, jnp.zeros_like(response)], axis=1)
     lower = jnp.concatenate([upper, jnp.append(response[:, 0], size)[None, :]])
-    fast = _from_columns(lower, jnp.broadcast_to(scale, a.log_scale.shape))
-    return unless(_is_safe(root), fast, sum_factor, a, b, jnp.zeros_like(a.log_scale))
+    fast = from_columns(lower, jnp.broadcast_to(scale, a.log_scale.shape))
+    return unless(is_safe(root), fast, sum_factor, a, b, jnp.zeros_like(a.log_scale))
 
 
 def triangle(rows: Array) -> Array:
@@ -262,7 +176,7 @@ def triangle(rows: Array) -> Array:
     return jnp.tril(across) * largest[:, None]
 
 
-def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
+def estimated_noise(lower: Array, rows: Array, explaining: Array) -> Array:
     """What the rounding of `rows` (C, d) alone can leave of each coordinate where others explain it, (d,).
 
     With c_k the coefficients of the `explaining` coordinates (d,) before it, what is left of coordinate j is
@@ -276,7 +190,7 @@ def _noise(lower: Array, rows: Array, explaining: Array) -> Array:
     return _PIVOT_ROUNDINGS * jnp.sqrt(jnp.sum((coefficients * rounding[None, :]) ** 2, axis=1))
 
 
-def _drop(lower: Array, absent: Array, noise: Array) -> Array:
+def drop(lower: Array, absent: Array, noise: Array) -> Array:
     """Without the absent pivots, and without what is noise below them, which would build up over the generations.
 
     What stands out of the noise stays; it is variance of later coordinates.

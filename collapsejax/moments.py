@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from .base import Array, pytree
 from .datasets import Rows, weighted_sum
-from .factors import Factor, gram_factor, grown_factor, regression_sum, scatter_factor, sum_factor, zero_factor
+from .factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
+from .row_factors import gram_factor, scatter_factor
 
 T = TypeVar("T")
 

@@ -3,17 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapsejax import factors
-from collapsejax.factors import (
-    Factor,
-    gram_factor,
-    grown_factor,
-    regression_sum,
-    scatter_factor,
-    sum_factor,
-    zero_factor,
-)
+from collapsejax.factors import Factor, grown_factor, is_safe, regression_sum, sum_factor, zero_factor
 from collapsejax.rng import wishart_factor
+from collapsejax.row_factors import gram_factor, scatter_factor
 
 
 def covariance(factor):
@@ -159,4 +151,4 @@ def test_equal_rows_have_no_scatter():
 def test_pivots_that_vanish_are_not_taken_for_safe():
     """Nor where they come out as infinite or as no number."""
     for pivot, safe in ((0.5, True), (0.04, False), (0.0, False), (np.nan, False), (np.inf, False)):
-        assert factors._is_safe(jnp.diag(jnp.array([1.0, 0.5, pivot]))) == safe
+        assert is_safe(jnp.diag(jnp.array([1.0, 0.5, pivot]))) == safe

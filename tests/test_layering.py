@@ -11,7 +11,7 @@ LEVELS = [
     {"base"},
     {"threefry", "lanes", "elementary", "checks", "devices", "compilation_cache", "ahead"},
     {"factors", "rng"},
-    {"counts"},
+    {"counts", "row_factors"},
     {"datasets", "sources"},
     {"kernel_sums", "moments"},
     {"kernels", "language"},

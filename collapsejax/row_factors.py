@@ -1,0 +1,99 @@
+"""Factors of the scatter of rows, and the decision how many pivots they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .base import Array
+from .factors import Factor, drop, estimated_noise, from_columns, is_safe, triangle
+from .lanes import cholesky, unless
+
+_CLEAR = 1e4  # correlations are factored of coordinates that are this many roundings of the data long
+_SMALL_SQUARE = 1e-20  # beyond it, and its inverse, products of rows may leave float32's range
+_GOLDEN = 0x9E3779B1  # an odd number whose powers have all bits
+
+
+def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
+    """Factor of sum_i w_i (x_i - mean)(x_i - mean)'.  rows (C, d), weights (C,), mean (d,) = the weighted mean.
+
+    c rows of positive weight leave c - 1 - j degrees of freedom to pivot j: none, and it is zero. A pivot that drowns
+    in the rounding of the rows is zero too, unless it has a single degree of freedom: such a one is small by chance
+    with a probability of the order of its size, the others with that probability squared or less.
+    """
+    root = jnp.sqrt(weights)[:, None]
+    offset = jnp.sqrt(jnp.sum(weights)) * mean
+    centred, count = root * rows - root * mean[None, :], jnp.sum(weights > 0) - 1
+
+    def reflected(rows: Array, offset: Array, count: Array) -> Factor:
+        return _reflected(rows, offset, count - jnp.arange(rows.shape[1]))
+
+    if len(rows) <= rows.shape[1]:  # singular, which the correlations would turn out to be
+        return reflected(centred, offset, count)
+    return _factor(centred, offset, count, reflected)
+
+
+def gram_factor(rows: Array, weights: Array) -> Factor:
+    """Factor of sum_i w_i x_i x_i'.  rows (C, d), weights (C,); the last coordinate is a response to the others.
+
+    Pivots are dropped as in `scatter_factor`. Rows that have the others in common, as where a design is used again, are
+    one row for their degrees of freedom.
+    """
+    weighted = jnp.sqrt(weights)[:, None] * rows
+    num_others = rows.shape[1] - 1
+
+    def reflected(rows: Array, offset: Array, count: Array, others: Array, present: Array) -> Factor:
+        distinct = _num_distinct(others, present)
+        left = count - jnp.minimum(num_others, distinct)
+        return _reflected(rows, offset, jnp.append(distinct - jnp.arange(num_others), left))
+
+    present = weights > 0
+    zero = jnp.zeros(rows.shape[1], rows.dtype)
+    return _factor(weighted, zero, jnp.sum(present), reflected, rows[:, :-1], present)
+
+
+def _num_distinct(rows: Array, present: Array) -> Array:
+    """How many of the `present` (C,) rows (C, d) differ from one another, (); by hashes of 32 bits."""
+    bits = jax.lax.bitcast_convert_type(rows.astype(jnp.float32), jnp.uint32)
+    powers = np.array([pow(_GOLDEN, place + 1, 2**32) for place in range(rows.shape[1])], np.uint32)
+    hashes = jnp.sum(bits * powers[None, :], axis=1, dtype=jnp.uint32)
+    ordered = jnp.sort(jnp.where(present, hashes, jnp.uint32(2**32 - 1)))
+    return 1 + jnp.sum(ordered[1:] != ordered[:-1]) - jnp.any(~present)
+
+
+def _factor(rows: Array, offset: Array, count: Array, general: Callable[..., Factor], *arguments: Array) -> Factor:
+    """Factor of rows' rows, of rank `count` at most; `rows` (C, d) carry the rounding of rows and `offset` (d,).
+
+    By the Cholesky factor of the correlations, which is fast, and as exact as reflections as long as no pivot is small;
+    else `general(rows, offset, count, *arguments)`.
+    """
+    gram = jnp.matmul(rows.T, rows, precision="highest")
+    square = jnp.diagonal(gram)
+    length = jnp.sqrt(square)
+    unit = 1 / jnp.where(square > 0, length, 1.0)
+    lower = cholesky(gram * unit[:, None] * unit[None, :])
+    clear = jnp.all(square > (_CLEAR * jnp.finfo(rows.dtype).eps) ** 2 * (square + offset**2))
+    within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
+    enough = clear & within & is_safe(lower) & (count >= rows.shape[1])
+    quick = from_columns(length[:, None] * lower, jnp.zeros_like(length))
+    return unless(enough, quick, general, rows, offset, count, *arguments)
+
+
+def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
+    """As `_factor` by reflections; `degrees` of freedom of each pivot (d,)."""
+    largest = jnp.max(jnp.abs(rows), initial=0.0)
+    scale = jnp.where(largest > 0, largest, 1.0)
+    lower = triangle(rows / scale)
+    rounded = jnp.concatenate([rows, offset[None, :]]) / scale
+    pivots = jnp.abs(jnp.diagonal(lower))
+    # The first pivot that is noise spoils the estimates behind it, which are made again without it.
+    possible = (pivots > 0) & (degrees > 0)
+    noise = estimated_noise(lower, rounded, possible)
+    doubtful = (degrees >= 2) & (pivots <= noise)
+    clear = possible & (jnp.cumsum(doubtful | (pivots == 0)) == 0)
+    noise = unless(~jnp.any(doubtful), noise, estimated_noise, lower, rounded, clear)
+    absent = (degrees <= 0) | ((degrees >= 2) & (pivots <= noise))
+    return from_columns(drop(lower, absent, noise), jnp.full(rows.shape[1], jnp.log(scale)))

@@ -7,13 +7,10 @@ C rows of room in a buffer, m held-out rows.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
 
 import jax
-import numpy as np
 
 Array = jax.Array
 PyTree = Any
@@ -65,61 +62,6 @@ def listed_fields(config: Any) -> list[tuple[str, ...]]:
         inner = [()] if isinstance(value, list) else listed_fields(value)
         paths += [(field.name, *path) for path in inner]
     return paths
-
-
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise ValueError unless `value` is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ValueError(f"{name}={value!r}: must be a whole number")
-    if value < least:
-        raise ValueError(f"{name}={value}: must be at least {least}")
-
-
-def _check_number(name: str, value: Any) -> None:
-    if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
-        raise ValueError(f"{name}={value!r}: must be a number")
-
-
-def check_not_negative(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is a finite number of at least 0."""
-    _check_number(name, value)
-    if not 0 <= value < np.inf:
-        raise ValueError(f"{name}={value}: must be a finite number of at least 0")
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is above zero and well within float32's range."""
-    _check_number(name, value)
-    if not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name}={value}: must be a finite number above 0")
-    if not 1e-30 <= value <= 1e30:
-        raise ValueError(f"{name}={value}: must lie between 1e-30 and 1e30, or float32 loses it; change the units")
-
-
-def check_whole_float(num_samples: int) -> None:
-    """Raise ValueError for more rows than float32 can count one by one."""
-    if num_samples > 2**24:
-        raise ValueError(f"num_samples={num_samples}: counts are whole in float32 up to 2**24; use at most that")
-
-
-def check_share(name: str, value: Any, *, zero: bool = True) -> None:
-    """Raise ValueError unless `value` lies in [0, 1], or in (0, 1] without `zero`."""
-    _check_number(name, value)
-    if not 0 <= value <= 1 or (value == 0 and not zero):
-        raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
-
-
-def check_features(source: Any) -> None:
-    """Raise ValueError for a source of sequences, where one of features is wanted."""
-    if hasattr(source, "vocab_size"):
-        raise ValueError(f"source {source.name!r}: gives sequences; choose one of rows, such as moons or table")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """How to say which of the `known` names was meant by `name`."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, known))}"
 
 
 class Dataset(Protocol):

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, Task, Workflow, check_count, listed_fields, pytree, static
+from .arguments import check_count
+from .base import Array, Task, Workflow, listed_fields, pytree, static
 
 
 @pytree

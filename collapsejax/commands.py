@@ -14,7 +14,7 @@ import tyro
 import xarray as xr
 
 from . import compilation_cache, console, store
-from .base import check_count
+from .arguments import check_count
 from .checks import is_costly
 from .files import reserve_figure
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags

@@ -7,7 +7,7 @@ import os
 
 import jax
 
-from .base import check_count
+from .arguments import check_count
 
 
 def split_cpu(number: int | None) -> None:

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, Workflow, check_count
+from .arguments import check_count
+from .base import Array, Workflow
 from .checks import check_keys, check_run, is_literal
 from .experiment import Experiment
 from .tasks import Categorical

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .base import Task, Workflow, check_count, listed_fields
+from .arguments import check_count
+from .base import Task, Workflow, listed_fields
 from .workflows import find
 
 MOST_CELLS = 10**5

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from .base import Array, Task, Workflow, check_count
+from .arguments import check_count
+from .base import Array, Task, Workflow
 from .checks import check_keys, check_run, runs_in_turn, size_is_traced
 from .experiment import Experiment, Result
 

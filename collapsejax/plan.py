@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, Task, Workflow, check_count
+from .arguments import check_count
+from .base import Array, Task, Workflow
 from .cells import Settings, specimens_of, with_like_workflows
 from .checks import check_run, is_costly, knows, runs_in_turn
 from .files import provenance

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 
 from . import compilation_cache, console
-from .base import check_count
+from .arguments import check_count
 from .devices import chosen_devices
 from .flags import optional
 from .reproduction import reproduce, write_index

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from . import store
-from .base import check_count
+from .arguments import check_count
 from .conclusions import CONCLUSIONS
 from .exact import exact_curves
 from .files import provenance, reserve_figure, write_whole

@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.text import Text
 
 from . import store
-from .base import check_count
+from .arguments import check_count
 from .flags import optional
 from .specimens import Specimens
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import jax
 
-from .base import SequenceSource, Source, check_count, nearest
+from .arguments import check_count, nearest
+from .base import SequenceSource, Source
 from .sources import SEQUENCES, SHAPES, make
 from .tasks import TASKS
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from . import sources
-from .base import Source, Task, Workflow, nearest
+from .arguments import nearest
+from .base import Source, Task, Workflow
 from .tasks import KDE, Categorical, Gaussian, LinearRegression, Transformer
 from .workflows import PUBLISHED, Augment, FreshData, Weighted
 

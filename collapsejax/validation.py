@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from . import theory
-from .base import Array, check_count, nearest
+from .arguments import check_count, nearest
+from .base import Array
 from .checks import size_is_traced
 from .elastic import Elastic
 from .grid import Cell

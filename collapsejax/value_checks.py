@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from .base import Task, check_count, nearest
+from .arguments import check_count, nearest
+from .base import Task
 from .checks import check_run, knows
 from .workflows import Accumulate
 

@@ -8,7 +8,7 @@ import collapsejax
 PACKAGE = Path(collapsejax.__file__).parent
 
 LEVELS = [
-    {"base"},
+    {"base", "arguments"},
     {"threefry", "lanes", "elementary", "checks", "devices", "compilation_cache", "ahead"},
     {"factors", "rng"},
     {"counts", "row_factors"},

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, check_count
+from ..arguments import check_count
+from ..base import Array, PyTree
 from ..threefry import fused, uniform
 from .decoder import Decoder, log_likelihood_of
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..base import Array, PyTree, check_count, check_not_negative, check_positive, check_share, pytree, static
+from ..arguments import check_count, check_not_negative, check_positive, check_share
+from ..base import Array, PyTree, pytree, static
 from ..datasets import Rows
 from ..threefry import fused
 from .decoder import Decoder, log_likelihood_of

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..base import nearest
+from ..arguments import nearest
 
 MOST_BYTES = 2**28
 _KINDS = (".txt", ".md", ".jsonl")

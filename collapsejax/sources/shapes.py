@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array, check_count, check_not_negative, check_positive, pytree, static
+from ..arguments import check_count, check_not_negative, check_positive
+from ..base import Array, pytree, static
 from ..rng import normal, normal_log_density
 
 

@@ -12,7 +12,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array, check_count, nearest, pytree, static
+from ..arguments import check_count, nearest
+from ..base import Array, pytree, static
 from ..rng import subset
 
 _MISSING = {"", "na", "nan", "n/a", "null", "none", "?"}

@@ -11,7 +11,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array, check_count, nearest, pytree, static
+from ..arguments import check_count, nearest
+from ..base import Array, pytree, static
 from ..rng import subset
 from .corpus import read, stdlib
 from .tokenizers import Bytes, Characters

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ..base import Array, check_count, check_positive, check_whole_float, nearest, pytree, static
+from ..arguments import check_count, check_positive, check_whole_float, nearest
+from ..base import Array, pytree, static
 from ..counts import multinomial
 from ..datasets import Counts, Rows
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlog1py, xlogy
 
-from ..base import Array, check_positive, check_whole_float, nearest, pytree, static
+from ..arguments import check_positive, check_whole_float, nearest
+from ..base import Array, pytree, static
 from ..counts import binomial
 from ..datasets import Rows, Totals
 from ..rng import chi

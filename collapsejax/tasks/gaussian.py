@@ -8,7 +8,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, Source, check_count, check_features, check_positive, pytree, static
+from ..arguments import check_count, check_features, check_positive
+from ..base import Array, PyTree, Source, pytree, static
 from ..datasets import Rows
 from ..factors import Factor
 from ..lanes import cholesky, solve_lower

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, Dataset, PyTree, Task, Values, check_count, pytree, static
+from ..arguments import check_count
+from ..base import Array, Dataset, PyTree, Task, Values, pytree, static
 from ..checks import is_costly, knows
 from ..datasets import Rows
 from ..threefry import fused

@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, check_count, check_not_negative, check_positive, pytree, static
+from ..arguments import check_count, check_not_negative, check_positive
+from ..base import Array, pytree, static
 from ..datasets import Rows
 from ..factors import Factor, triangle
 from ..lanes import solve_lower, solve_upper, unless

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, PyTree, SequenceSource, check_count, check_positive, nearest, pytree, static
+from ..arguments import check_count, check_positive, nearest
+from ..base import Array, PyTree, SequenceSource, pytree, static
 from ..datasets import Rows
 from ..threefry import fused
 

@@ -6,7 +6,8 @@ import ast
 import dataclasses
 from typing import Any
 
-from ..base import Workflow, nearest
+from ..arguments import nearest
+from ..base import Workflow
 from .mixed import Augment, FreshData, Weighted
 from .synthetic import Accumulate, AccumulateSubsample, Replace, Selected, Window
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-from ..base import Array, Dataset, check_count, check_share, pytree, static
+from ..arguments import check_count, check_share
+from ..base import Array, Dataset, pytree, static
 
 
 @pytree

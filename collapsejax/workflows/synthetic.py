@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..base import Array, Dataset, Workflow, check_count, check_share, pytree, static
+from ..arguments import check_count, check_share
+from ..base import Array, Dataset, Workflow, pytree, static
 from ..datasets import Rows
 
 

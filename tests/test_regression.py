@@ -183,6 +183,36 @@ def test_fitted_noise_collapses_and_stays_a_number():
     np.testing.assert_allclose(metrics["param_sq_error"][:, -1], metrics["param_sq_error"][:, 150], rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [(12, 3), pytest.param((4, 4), marks=slow), pytest.param((3, 8), marks=slow)],
+    ids=["n > d", "n = d", "n < d"],
+)
+def test_responses_beyond_the_range_of_floats_have_no_fit(shape):
+    """Up to 1e25 they have the right one; where float32 cannot hold x beside them the weights are NaN, not 0."""
+    task, ((x, y),) = cj.LinearRegression(shape[1]), batches(1, *shape, True)
+    truth = RegressionTruth(*[None] * 6)._replace(sigma=1.0)
+    fit = jax.jit(lambda rows: task.fit(None, truth, task.summarize(truth, rows), None).weights)
+    for first in (1e15, 1e25, 1e32, 3e38, np.inf, -np.inf, np.nan):
+        y[0] = first
+        weights = fit(Rows.of((x, y)))
+        if abs(first) <= 1e25:
+            exact, *_ = np.linalg.lstsq(x.astype(float), y.astype(float))
+            np.testing.assert_allclose(weights, exact, rtol=1e-4, atol=1e-4 * np.abs(exact).max())
+        else:
+            assert np.isnan(weights).all(), first
+
+
+def test_what_leaves_the_range_of_floats_does_not_come_back(key):
+    """Noise of nine times the fitted variance, which passes 1e38 in forty generations."""
+    task = cj.LinearRegression(3, fresh_design=True, refit_noise=True, sampling_temperature=9.0)
+    size = dict(num_samples=10, num_generations=150)
+    metrics = cj.run_seeds(cj.seed_keys(key, 8), task, cj.Replace(), **size).metrics
+    for name, values in metrics.items():
+        assert np.isfinite(values[:, :20]).all(), name
+        assert np.isposinf(values[:, 100:]).all(), name
+
+
 def test_log_density_is_that_of_the_noise():
     x, y = np.array([[1.0, 2.0], [0.5, -1.0]], np.float32), np.array([0.3, -4.0], np.float32)
     truth = RegressionTruth(jnp.array([0.5, -1.5]), jnp.float32(1.7), None, None, 2, None)

@@ -16,6 +16,8 @@ from ..moments import Gram
 from ..rng import chi, normal, wishart_factor
 from ..threefry import fused
 
+_LARGEST = 1e30  # response relative to x that float32 can hold beside it; squares of such weights are infinite
+
 
 class RegressionTruth(NamedTuple):
     """True weights (d,), noise's sd, a factor (d, d) of the Gram matrix of the test rows, the key of a fixed design.
@@ -124,6 +126,9 @@ class LinearRegression:
         # Without a penalty, and of full rank, it is A'^-1 z.
         plain = solve_upper((across + jnp.diag(jnp.where(present, 0.0, 1.0))).T, along[:, None])[:, 0]
         weights = unless((ridge == 0) & jnp.all(present), plain, in_general, across, along)
+        # A response that is so large hides the pivots of x, which then seem to be absent. The negation takes NaN, too.
+        hidden = ~(jnp.max(jnp.abs(lower[self.dim])) < _LARGEST * jnp.max(jnp.abs(across)))
+        weights = jnp.where(hidden, jnp.nan, weights)
         if not self.refit_noise:
             return RegressionParams(weights, truth.sigma)
         # Without a penalty a coordinate that is present is fitted: what is left there is rounding alone.

@@ -9,12 +9,12 @@ import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from .figure_style import (
     COLUMN_WIDTH,
     EXACT,
     STYLE,
+    Figure,
     band,
     broken,
     colours,
@@ -22,6 +22,7 @@ from .figure_style import (
     label_of,
     legend_below,
     lines_of,
+    tick_short_log_axes,
     wrapped,
 )
 from .results import line_dimensions, milestones
@@ -82,7 +83,7 @@ def against(dataset: xr.Dataset, metric: str, dimension: str) -> Figure:
             axis.set_xscale("log")
             for place, colour in enumerate(colours(len(shown))):
                 line, width = (of.sel(workflow=workflow).isel(generation=place) for of in (mean, se))
-                _draw(axis, dataset[dimension], line.values, width.values, colour, f"{shown[place] + 1}", marker=".")
+                _draw(axis, dataset[dimension], line.values, width.values, colour, f"{shown[place] + 1}", marker="o")
         axes[0].set_yscale("symlog", linthresh=10)
         _finish(axes[0], label_of(dataset[metric]))
         axes[len(axes) // 2].set_xlabel(dataset[dimension].attrs.get("long_name", dimension).capitalize())
@@ -98,7 +99,7 @@ def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
             2n(K-1)ln(K/(K-1)), a thin dark line.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Samples per generation, n")
         for place, ((number, dataset), colour) in enumerate(zip(datasets.items(), colours(len(datasets)), strict=True)):
@@ -106,9 +107,8 @@ def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
             axis.plot(dataset.num_samples, dataset.leading, **EXACT)
             _draw_points(axis, dataset.num_samples, mean.values, se.values, colour, f"{number}", place)
         axis.plot([], [], **EXACT, label="$2n(K-1)\\,\\ln\\,K/(K-1)$")
-        axis.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         _finish(axis, "Models until one outcome is left")
-        axis.legend(title="Outcomes, K", frameon=False)
+        axis.legend(title="Outcomes, K")
     return figure
 
 
@@ -122,7 +122,7 @@ def value_map(table: xr.Dataset, label: str) -> Figure:
     values = table.difference.transpose("num_real", "num_synthetic").values
     largest = np.abs(values).max() or 1.0
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 0.7 + 0.28 * len(values)), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 0.7 + 0.28 * len(values)))
         axis = figure.subplots()
         image = axis.imshow(values, cmap="viridis_r", vmin=-largest, vmax=largest, aspect="auto", origin="lower")
         for (row, column), value in np.ndenumerate(values):
@@ -137,6 +137,7 @@ def value_map(table: xr.Dataset, label: str) -> Figure:
         axis.set_yticks(range(len(values)), table.num_real.values)
         axis.set(xlabel="Synthetic rows", ylabel="Real rows")
         axis.spines[:].set_visible(False)
+        axis.grid(visible=False)
         axis.tick_params(length=0)
         figure.colorbar(image, label=wrapped(f"Added to: {label[0].lower()}{label[1:]}"))
     return figure
@@ -154,27 +155,27 @@ def value_lines(dataset: xr.Dataset, metric: str) -> Figure:
     # No row has no place on a logarithmic axis; it is put as far left of the first as the second is to its right.
     places = np.where(numbers > 0, numbers, numbers[1] ** 2 / numbers[2] if len(numbers) > 2 else numbers[1] / 10)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         axis.set(xscale="log", xlabel="Synthetic rows")
         if mean.max() > 10 * mean.min() > 0:
             axis.set_yscale("log")
         for place, colour in enumerate(colours(dataset.sizes["num_real"])):
             line, width = mean.isel(num_real=place).values, se.isel(num_real=place).values
-            _draw(axis, places, line, width, colour, f"{dataset.num_real.values[place]}", marker=".")
+            _draw(axis, places, line, width, colour, f"{dataset.num_real.values[place]}", marker="o")
             best = int(np.argmin(line))
             axis.plot(places[best], line[best], "o", mfc="none", color=colour, markersize=6)
+        _finish(axis, label_of(dataset[metric]))
         axis.set_xticks(places, numbers)
         axis.minorticks_off()
-        _finish(axis, label_of(dataset[metric]))
-        axis.legend(title="Real rows", frameon=False)
+        axis.legend(title="Real rows")
     return figure
 
 
 def real_shares(shares: Mapping[str, np.ndarray]) -> Figure:
     """The share of real rows in what each model is fitted to, by workflow, against iteration; no simulation."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.6), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.6))
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Model-fitting iteration")
         styles = ["-", "--", "-.", ":"]
@@ -194,7 +195,7 @@ def loss_against_share(points: Mapping[str, np.ndarray], exact: Mapping[str, np.
         exact: shares and exact values (2, number); thin dark lines.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Share of real rows in every training set")
         axis.axhline(1, color="0.6", linewidth=0.6, linestyle=":")
@@ -204,7 +205,7 @@ def loss_against_share(points: Mapping[str, np.ndarray], exact: Mapping[str, np.
             _draw_points(axis, *values, colour, label, place)
         axis.plot([], [], **EXACT, label="exact")
         _finish(axis, "Last error of the mean / error of n real rows")
-        axis.legend(frameon=False)
+        axis.legend()
     return figure
 
 
@@ -223,12 +224,10 @@ def _mean_and_se(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 def _row_of_panels(workflows: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
     width = max(1, len(workflows) / 3) * COLUMN_WIDTH
-    figure = Figure(figsize=(width, 2.2), layout="constrained")
+    figure = Figure(figsize=(width, 2.2))
     axes = figure.subplots(1, len(workflows), sharex=True, sharey=True, squeeze=False)[0]
     for axis, workflow in zip(axes, workflows, strict=True):
         axis.set_title(broken(workflow))
-        axis.grid(visible=True, color="0.9", linewidth=0.5)
-        axis.set_axisbelow(True)
     return figure, axes
 
 
@@ -244,11 +243,10 @@ def _draw_points(
 ) -> None:
     """Points with 95 % bars, of another shape at each place."""
     low, high = band(axis, mean, se)
-    style = dict(fmt="os^Dv"[place % 5], markersize=3, linewidth=0.8, color=colour, label=label)
+    style = dict(fmt="os^Dv"[place % 5], linewidth=0.8, color=colour, label=label)
     axis.errorbar(x, mean, [mean - low, high - mean], **style)
 
 
 def _finish(axis: Axes, label: str) -> None:
     axis.set_ylabel(label if "\n" in label else wrapped(label))
-    axis.grid(visible=True, color="0.9", linewidth=0.5)
-    axis.set_axisbelow(True)
+    tick_short_log_axes(axis)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from .workflows import WORKFLOWS
 
@@ -16,6 +19,7 @@ STYLE = {
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
+    "figure.labelsize": 7,
     "xtick.labelsize": 6,
     "ytick.labelsize": 6,
     "legend.fontsize": 6,
@@ -25,14 +29,32 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.5,
     "lines.linewidth": 1.1,
+    "lines.markersize": 3,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 160,
     "mathtext.default": "regular",
     "pdf.fonttype": 42,  # text stays text in a PDF
 }
+"""What all figures of this library are drawn with; `matplotlib.pyplot.rcParams.update(STYLE)` gives it to your own."""
 COLUMN_WIDTH = 3.4  # inches, of a two-column page
 _BAND = 1.96
 _MOST_RELATIVE = 2.0  # of a band's half width
 EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # of a line that is no simulation
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure that notebooks show, without pyplot, which would keep it in memory."""
+
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png")
+        return image.getvalue()
 
 
 def colours(number: int) -> np.ndarray:
@@ -73,6 +95,17 @@ def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.n
     return mean * np.exp(-relative), mean * np.exp(relative)
 
 
+def tick_short_log_axes(axes: Axes) -> None:
+    """Where a logarithmic axis has less than two powers of ten, of all that is drawn, put ticks at 1, 2, 5, 10, ..."""
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            low, high = np.log10(axis.get_view_interval())
+            if np.floor(high) <= np.ceil(low):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
+
+
 def lines_of(panel: xr.DataArray, swept: Sequence[str]) -> Iterator[tuple[str, np.ndarray, xr.DataArray]]:
     """For each value of the one dimension that is swept, if any, its label, colour and part of the panel."""
     labels = panel[swept[0]].values if swept else [None]
@@ -84,6 +117,4 @@ def legend_below(axis: Axes, title: str, columns: int = 5) -> None:
     """A legend of the lines in a panel, below all panels, where it hides nothing."""
     handles, labels = axis.get_legend_handles_labels()
     number = min(columns, len(labels))
-    axis.figure.legend(
-        handles, labels, title=title, ncols=number, loc="outside lower center", frameon=False, columnspacing=1.2
-    )
+    axis.figure.legend(handles, labels, title=title, ncols=number, loc="outside lower center", columnspacing=1.2)

@@ -1,4 +1,4 @@
-"""Figures from results. Nothing is simulated here; every function returns a matplotlib Figure."""
+"""Figures from results. Nothing is simulated here; every function returns a matplotlib Figure in the `STYLE`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from .figure_forms import (
     against,
@@ -19,11 +18,25 @@ from .figure_forms import (
     value_lines,
     value_map,
 )
-from .figure_style import COLUMN_WIDTH, EXACT, STYLE, band, broken, in_published_order, label_of, legend_below, lines_of
+from .figure_style import (
+    COLUMN_WIDTH,
+    EXACT,
+    STYLE,
+    Figure,
+    band,
+    broken,
+    in_published_order,
+    label_of,
+    legend_below,
+    lines_of,
+    tick_short_log_axes,
+    wrapped,
+)
 from .results import check_metrics, line_dimensions, metrics_in, summarize
 from .theory import trusted
 
 __all__ = [
+    "STYLE",
     "against",
     "collapse_times",
     "curves",
@@ -69,9 +82,7 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
         metrics = [name for name in names if np.isfinite(means[name]).any()] or names
     workflows = in_published_order(dataset.workflow.values)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(
-            figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.7 + 1.2 * len(metrics)), layout="constrained"
-        )
+        figure = Figure(figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.7 + 1.2 * len(metrics)))
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
             known = exact[metric] if exact is not None and metric in exact else None
@@ -96,7 +107,7 @@ def z_scores(scores: Mapping[str, Sequence[float]]) -> Figure:
     edges = np.linspace(-largest, largest, 4 * int(largest) + 1)
     number = sum(map(len, scores.values()))
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2), layout="constrained")
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         colours = matplotlib.colormaps["viridis"](np.linspace(0.95, 0.1, len(scores)))
         axis.hist(list(scores.values()), edges, stacked=True, color=colours, label=list(scores))
@@ -105,7 +116,7 @@ def z_scores(scores: Mapping[str, Sequence[float]]) -> Figure:
         axis.plot(z, number * (edges[1] - edges[0]) * density, color="black", label="N(0, 1)")
         axis.set_xlabel("z = (mean - exact) / s.e.")
         axis.set_ylabel("Comparisons")
-        axis.legend(frameon=False)
+        axis.legend()
     return figure
 
 
@@ -130,7 +141,7 @@ def _draw_metric(
             if nature := _draw_line(axis, line, colour, label):
                 infinite.setdefault(nature, []).append(label)
         for place, (nature, labels) in enumerate(infinite.items()):
-            of = f"{', '.join(labels)}: {nature}" if swept else f"{nature}\nthroughout"
+            of = wrapped(f"{', '.join(labels)}: {nature}", 14) if swept else f"{nature}\nthroughout"
             corner = dict(ha="left", va="bottom") if axis.lines else dict(ha="center", va="center")
             where = (0.04, 0.04 + 0.12 * place) if axis.lines else (0.5, 0.5 + 0.12 * place)
             axis.text(*where, of, transform=axis.transAxes, fontsize=6, **corner)
@@ -138,9 +149,8 @@ def _draw_metric(
             for _, _, line in lines_of(exact.sel(workflow=workflow), swept):
                 shown = np.isfinite(line.values) & ((line.values > 0) | (axis.get_yscale() == "linear"))
                 axis.plot(line.iteration, np.where(shown, line, np.nan), **EXACT)
-        axis.grid(visible=True, color="0.9", linewidth=0.5)
-        axis.set_axisbelow(True)
     row[0].set_ylabel(label_of(variable))
+    tick_short_log_axes(row[0])
 
 
 def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -> str | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from . import plots
 from .base import Workflow
+from .figure_style import Figure
 from .results import line_dimensions
 from .tasks import Gaussian
 from .theory import curve

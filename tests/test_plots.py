@@ -57,6 +57,20 @@ def test_decades_get_a_logarithmic_axis():
     assert figure.axes[0].collections[0].get_paths()[0].vertices[:, 1].min() > 0
 
 
+@pytest.mark.parametrize(("decades", "ticks"), [(1.6, [2, 5, 10, 20, 50]), (3.0, [10, 100, 1000])])
+def test_logarithmic_axes_have_ticks(decades, ticks):
+    curves = np.geomspace(1.5, 1.5 * 10**decades, 20) * np.ones((2, 50, 1))
+    axis = cj.plots.curves(dataset_of(curves)).axes[0].yaxis
+    low, high = axis.get_view_interval()
+    assert [place for place in axis.get_majorticklocs() if low < place < high] == ticks
+    assert not any(axis.get_minor_formatter().format_ticks(axis.get_minorticklocs()))
+
+
+def test_notebooks_show_figures():
+    """Also those where pyplot was not imported, which has matplotlib's own figures shown."""
+    assert cj.plots.curves(dataset_of(np.ones((2, 3, 4))))._repr_png_().startswith(b"\x89PNG")
+
+
 def test_infinite_curves_are_said_to_be():
     curves = np.stack([np.full((3, 4), -np.inf), np.ones((3, 4))])
     figure = cj.plots.curves(dataset_of(curves, ("replace", "accumulate")))

@@ -20,6 +20,7 @@ from .workflows import (
 
 # Names from modules that are slow to import (xarray, matplotlib, scipy), resolved when they are first asked for.
 _LATER = {
+    "exact_curves": "exact",
     "open": "store",
     "plots": "plots",
     "profile": "profiles",

@@ -10,7 +10,6 @@ import collapsejax as cj
 from collapsejax import studies
 from collapsejax.cli import main
 from collapsejax.conclusions import CONCLUSIONS
-from collapsejax.exact import exact_curves
 from collapsejax.findings import count_above, growth, number, order, plateau, slopes
 from collapsejax.grid import describe, expand
 from collapsejax.results import to_dataset
@@ -204,7 +203,7 @@ def test_shares_of_real_data():
 
 def test_exact_curves_of_a_grid():
     sizes = dict(num_samples=[3, 20], num_generations=6)
-    known = exact_curves(cj.Gaussian(dim=[2, 5]), ["replace", "accumulate"], **sizes)
+    known = cj.exact_curves(cj.Gaussian(dim=[2, 5]), ["replace", "accumulate"], **sizes)
     assert dict(known.sizes) == {"dim": 2, "workflow": 2, "num_samples": 2, "generation": 6}
     one = cj.theory.curve(cj.Gaussian(5), cj.Replace(), num_samples=20, num_generations=6)
     for name, curve in one.items():
@@ -229,7 +228,7 @@ def test_exact_lines_are_where_something_is_known():
 def test_gaussian_findings():
     task, sizes = cj.Gaussian(10), dict(num_samples=[32, 100], num_generations=100)
     dataset = cj.sweep(task, studies.PUBLISHED, **sizes, num_seeds=200, key=KEY)
-    exact = exact_curves(task, studies.PUBLISHED, **sizes)
+    exact = cj.exact_curves(task, studies.PUBLISHED, **sizes)
     found = CONCLUSIONS["gaussian"]({"dim=10": dataset}, {"dim=10": exact})
     assert "in 2 of 2 cells (by more than 3 s.e. in 2)" in found.sentence
     assert "lay between them in 2 (clearly outside in 0)" in found.sentence
@@ -246,7 +245,7 @@ def test_gaussian_findings():
 def test_kde_findings():
     task, sizes = cj.KDE(cj.sources.moons(noise=0.05), [0.5, 1.0]), dict(num_samples=[32], num_generations=100)
     dataset = cj.sweep(task, studies.PUBLISHED, **sizes, num_seeds=200, key=KEY)
-    exact = exact_curves(task, studies.PUBLISHED, **sizes)
+    exact = cj.exact_curves(task, studies.PUBLISHED, **sizes)
     found = CONCLUSIONS["kde"]({"moons": dataset}, {"moons": exact})
     assert "in 2 of 2 cells (by more than 3 s.e. in 2)" in found.sentence
     assert "variance rose against log t in 2 of 2 cells, and its loss in 2 (clearly in 2)" in found.sentence
@@ -287,7 +286,7 @@ def test_discrete_findings():
 def test_regression_findings():
     task, sizes = cj.LinearRegression(3, [1.0], True), dict(num_samples=[32, 100], num_generations=100)
     dataset = cj.sweep(task, studies.PUBLISHED, **sizes, num_seeds=4000, key=KEY)
-    exact = exact_curves(task, studies.PUBLISHED, **sizes)
+    exact = cj.exact_curves(task, studies.PUBLISHED, **sizes)
     found = CONCLUSIONS["regression"]({"dim=3": dataset}, {"dim=3": exact})
     assert "in 2 of 2 cells (by more than 3 s.e. in 2)" in found.sentence
     assert "lay between them in 2 (clearly outside in 0)" in found.sentence

@@ -34,10 +34,10 @@ def test_probabilities_of_every_kind(key):
 
 EXACT = [
     (cj.Replace(), 12, 15),
-    (cj.AccumulateSubsample(), 6, 8),
     *[
         pytest.param(workflow, n, generations, marks=slow)
         for workflow, n, generations in [
+            (cj.AccumulateSubsample(), 6, 8),
             (cj.FreshData(3), 6, 8),
             (cj.Accumulate(), 12, 8),
             (cj.Augment(), 6, 8),

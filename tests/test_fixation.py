@@ -14,8 +14,8 @@ slow = pytest.mark.slow
 CASES = {"two": (cj.Categorical(2, (0.3, 0.7)), 20), "ten": (cj.Categorical(10), 12)}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["two", pytest.param("ten", marks=slow)])
+@slow
+@pytest.mark.parametrize("case", ["two", "ten"])
 def test_mean_time_is_exact(key, case):
     task, num_samples = CASES[case]
     times = until_collapse(cj.seed_keys(key, 16_000), task, num_samples=num_samples, limit=5000)
@@ -37,11 +37,10 @@ def test_times_are_those_of_the_loop(key):
     np.testing.assert_array_equal(times.censored, ~collapsed.any(axis=1))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("num_outcomes", [3, pytest.param(40, marks=slow)])
-def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
+@slow
+def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch):
     """Not on which are there, nor on how many are in memory at a time."""
-    keys, task = cj.seed_keys(key, 300), cj.Categorical(num_outcomes)
+    keys, task = cj.seed_keys(key, 300), cj.Categorical(40)
     whole = until_collapse(keys, task, num_samples=8, limit=1000)
     some = until_collapse(keys[250:150:-1], task, num_samples=8, limit=1000)
     np.testing.assert_array_equal(some.iterations, whole.iterations[250:150:-1])
@@ -49,7 +48,7 @@ def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     np.testing.assert_array_equal(until_collapse(keys, task, num_samples=8, limit=1000).iterations, whole.iterations)
 
 
-@pytest.mark.slow
+@slow
 def test_a_limit_censors(key):
     keys, task = cj.seed_keys(key, 300), cj.Categorical(3)
     pooled = until_collapse(keys, task, cj.Accumulate(), num_samples=20, limit=7)

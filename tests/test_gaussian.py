@@ -140,8 +140,12 @@ def test_evaluate_against_plain_formulas(key):
     )
     task = cj.Gaussian(3)
     sample = rng.multivariate_normal(mean, covariance, 40).astype(np.float32)
-    train = task.summarize(truth, cj.datasets.Rows.of(jax.numpy.asarray(sample)))
-    got = task.evaluate(truth, task.fit(key, truth, train, None))
+
+    @jax.jit
+    def metrics(rows):
+        return task.evaluate(truth, task.fit(key, truth, task.summarize(truth, rows), None))
+
+    got = metrics(cj.datasets.Rows.of(jax.numpy.asarray(sample)))
     fitted_mean, fitted = sample.astype(float).mean(axis=0), np.cov(sample.astype(float), rowvar=False, ddof=0)
     ratio = np.linalg.solve(covariance, fitted)
     error = fitted_mean - mean

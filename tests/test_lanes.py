@@ -11,7 +11,7 @@ def positive_definite(dim, seeds=5):
     return np.einsum("sik,sjk->sij", rows, rows).astype(np.float32) / (2 * dim)
 
 
-@pytest.mark.parametrize("dim", [1, 3, 12, 13, 40])
+@pytest.mark.parametrize("dim", [1, 3, pytest.param(12, marks=pytest.mark.slow), 13, 40])
 def test_cholesky_factors(dim):
     matrices = positive_definite(dim)
     exact = np.linalg.cholesky(matrices.astype(np.float64))

@@ -46,11 +46,11 @@ def variables_of(key, decoder):
     return jax.tree.unflatten(structure, noisy)
 
 
-def textbook_logits(params, tokens, decoder):
-    """Logits (L, V) of one row, token by token and head by head."""
+def textbook_logits(params, tokens, decoder, xp=jnp):
+    """Logits (L, V) of one row, token by token and head by head; with NumPy for `xp` in the precision of `params`."""
 
     def norm(x, scale):
-        return x / jnp.sqrt(jnp.mean(x**2) + 1e-6) * scale
+        return x / xp.sqrt(xp.mean(x**2) + 1e-6) * scale
 
     def turned(x, place):
         if decoder.positions == "learned":
@@ -58,7 +58,11 @@ def textbook_logits(params, tokens, decoder):
         half = len(x) // 2
         angle = place * 10_000.0 ** (-np.arange(half) / half)
         pairs = (x[:half] + 1j * x[half:]) * np.exp(1j * angle)
-        return jnp.concatenate([pairs.real, pairs.imag])
+        return xp.concatenate([pairs.real, pairs.imag])
+
+    def softmax(scores):
+        shares = xp.exp(scores - scores.max())
+        return shares / shares.sum()
 
     table = params["embedding"]
     rows = [table[decoder.vocab_size], *(table[token] for token in tokens[:-1])]
@@ -75,19 +79,19 @@ def textbook_logits(params, tokens, decoder):
             mixed = []
             for h in range(decoder.heads):
                 query = turned(heads[i][0, h], i)
-                scores = jnp.stack([query @ turned(heads[j][1, h], j) / math.sqrt(size) for j in range(i + 1)])
-                mixed.append(jax.nn.softmax(scores) @ jnp.stack([heads[j][2, h] for j in range(i + 1)]))
-            row = row + jnp.concatenate(mixed) @ block["out"]
+                scores = xp.stack([query @ turned(heads[j][1, h], j) / math.sqrt(size) for j in range(i + 1)])
+                mixed.append(softmax(scores) @ xp.stack([heads[j][2, h] for j in range(i + 1)]))
+            row = row + xp.concatenate(mixed) @ block["out"]
             x = norm(row, block["mlp_norm"]["scale"]) @ block["up"]
-            x = x * (1 + jnp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
+            x = x * (1 + xp.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
             rows[i] = row + x @ block["down"]
-    return jnp.stack([norm(row, params["final_norm"]["scale"]) @ table[: decoder.vocab_size].T for row in rows])
+    return xp.stack([norm(row, params["final_norm"]["scale"]) @ table[: decoder.vocab_size].T for row in rows])
 
 
 def test_logits_are_the_textbooks(key, decoder):
     variables, tokens = variables_of(key, decoder), tokens_of(key, 2)
-    with jax.disable_jit():
-        expected = jnp.concatenate([textbook_logits(variables["params"], row, decoder) for row in tokens])
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables["params"])
+    expected = np.concatenate([textbook_logits(params, row, decoder, np) for row in np.asarray(tokens)])
     found = jax.jit(decoder.apply)(variables, tokens)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert np.std(expected) > 0.5
@@ -205,6 +209,7 @@ def test_room_makes_no_difference(key, weighted):
     assert expected[1] != fitted(key, LEARNED, variables, weighted.scale(jnp.arange(24.0)), training)[1]
 
 
+@pytest.mark.slow
 def test_epochs_are_steps(key, weighted):
     variables = variables_of(key, LEARNED)
     assert [int(Training(None, epochs, 4).steps(weighted)) for epochs in (1e-3, 0.25, 1.2, 2.0)] == [1, 1, 5, 8]

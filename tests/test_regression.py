@@ -203,6 +203,7 @@ def test_responses_beyond_the_range_of_floats_have_no_fit(shape):
             assert np.isnan(weights).all(), first
 
 
+@pytest.mark.slow
 def test_what_leaves_the_range_of_floats_does_not_come_back(key):
     """Noise of nine times the fitted variance, which passes 1e38 in forty generations."""
     task = cj.LinearRegression(3, fresh_design=True, refit_noise=True, sampling_temperature=9.0)

@@ -98,7 +98,7 @@ def drawn_by_keys(key, count, k, num_sets):
 SIZES = [(7, 3, 200_000), (200, 100, 50_000), (1000, 10, 100_000)]
 
 
-@pytest.mark.parametrize(("count", "k", "num_sets"), SIZES)
+@pytest.mark.parametrize(("count", "k", "num_sets"), [*SIZES[:2], pytest.param(*SIZES[2], marks=pytest.mark.slow)])
 def test_integers_and_pairs_are_drawn_equally_often(key, count, k, num_sets):
     drawn = drawn_by_keys(key, count, k, num_sets)
     assert (np.diff(np.sort(drawn, axis=1), axis=1) > 0).all()

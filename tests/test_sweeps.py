@@ -405,6 +405,7 @@ class Diluted:
         return synthetic.scale(self.share)
 
 
+@pytest.mark.slow
 def test_workflows_may_differ_in_a_field():
     dataset = cj.sweep(cj.Gaussian(2), [Diluted(0.25), Diluted(1.0)], **SIZE, num_seeds=5)
     assert list(dataset.workflow.values) == ["diluted(share=0.25)", "diluted(share=1.0)"]

@@ -31,6 +31,7 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@pytest.mark.slow
 def test_generation_0_is_the_same_under_every_workflow(key):
     """Bit for bit, though pools have other room, and later generations differ."""
     found = [run(key, TASK, find(name), **SIZE).metrics for name in ("replace", "accumulate")]
@@ -70,6 +71,7 @@ def test_where_training_starts(key):
         assert carried is None or carried == jax.eval_shape(lambda params=first: params)
 
 
+@pytest.mark.slow
 def test_a_base_model_is_trained_on_real_data(key):
     """By as many steps as any other, from rows of its own."""
     truth, _ = init(TASK, key, num_samples=6)
@@ -125,6 +127,7 @@ def test_metrics_are_those_of_the_model(key):
     assert metrics["repeated_ngrams"] == pytest.approx(1 - np.mean([len(set(row)) / 4 for row in trigrams]))
 
 
+@pytest.mark.slow
 def test_temperature_and_top_k_narrow_what_is_written(key):
     truth, _ = init(TASK, key, num_samples=6)
     params = fit(TASK, key, truth, Rows.of(truth.test[:6]), None)

@@ -58,6 +58,7 @@ def test_gaussians_have_the_expected_errors(studies, generator):
     assert not any(dataset[name].isnull().any() for name in dataset.data_vars)
 
 
+@pytest.mark.slow
 def test_the_table_says_what_is_best(studies):
     table = cj.value_table(studies["self"])
     assert table.attrs["metric"] == "mean_sq_error"
@@ -81,6 +82,7 @@ def test_the_table_says_what_is_best(studies):
         cj.value_table(studies["self"].assign(kl=studies["self"].kl + np.inf), "kl")
 
 
+@pytest.mark.slow
 def test_datasets_can_be_stored(studies, tmp_path):
     cj.save(studies["self"], tmp_path / "value")
     again = xr.open_zarr(tmp_path / "value", consolidated=False)

@@ -200,4 +200,4 @@ class Plot:
 def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
     from . import plots  # matplotlib takes its time, and only some commands draw
 
-    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:], dpi=300)
+    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:])

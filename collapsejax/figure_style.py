@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import matplotlib
 import matplotlib.figure
@@ -49,11 +50,14 @@ EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # of a line that is no simu
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that notebooks show, without pyplot, which would keep it in memory."""
+    """A figure that notebooks show, without pyplot, which would keep it in memory. It is saved for print."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, dpi=300, **options)
 
     def _repr_png_(self) -> bytes:
         image = io.BytesIO()
-        self.savefig(image, format="png")
+        self.savefig(image, format="png", dpi=STYLE["figure.dpi"])
         return image.getvalue()
 
 

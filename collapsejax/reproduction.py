@@ -102,7 +102,7 @@ def draw(name: str, datasets: Mapping[str, xr.Dataset], exact: Mapping[str, xr.D
     for stem, figure in figures.items():
         for suffix in (".png", ".pdf"):
             with reserve_figure(folder / f"{stem}{suffix}") as scratch:
-                figure.savefig(scratch, format=suffix[1:], dpi=300)
+                figure.savefig(scratch, format=suffix[1:])
             figure.set_layout_engine("none")  # all is in its place by now
     return list(figures)
 

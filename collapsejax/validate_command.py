@@ -84,4 +84,4 @@ def _draw(report: Report, scratch: Path) -> None:
     scores: dict[str, list[float]] = {}
     for comparison in report.comparisons:
         scores.setdefault(comparison.task, []).append(comparison.z)
-    plots.z_scores(scores).savefig(scratch, format="png", dpi=300)
+    plots.z_scores(scores).savefig(scratch, format="png")

@@ -1,4 +1,5 @@
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -69,6 +70,11 @@ def test_logarithmic_axes_have_ticks(decades, ticks):
 def test_notebooks_show_figures():
     """Also those where pyplot was not imported, which has matplotlib's own figures shown."""
     assert cj.plots.curves(dataset_of(np.ones((2, 3, 4))))._repr_png_().startswith(b"\x89PNG")
+
+
+def test_figures_are_saved_for_print(tmp_path):
+    cj.plots.curves(dataset_of(np.ones((2, 3, 4)))).savefig(tmp_path / "a.png")
+    assert plt.imread(tmp_path / "a.png").shape[1] == 1020  # of 3.4 inches
 
 
 def test_infinite_curves_are_said_to_be():

@@ -71,10 +71,20 @@ def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
     return is_costly(task) and platform == "cpu" if asked is None else bool(asked)
 
 
+def check_key(key: Any) -> None:
+    """Raise ValueError unless this is one typed key."""
+    if not _are_keys(key) or key.ndim:
+        raise ValueError(f"key={key!r}: want one typed key, as from jax.random.key(0)")
+
+
 def check_keys(keys: Any) -> None:
     """Raise ValueError unless these are typed keys (S,)."""
-    if not jnp.issubdtype(jnp.asarray(keys).dtype, jax.dtypes.prng_key) or keys.ndim != 1:
+    if not _are_keys(keys) or keys.ndim != 1:
         raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
+
+
+def _are_keys(keys: Any) -> bool:
+    return isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
 
 
 def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:

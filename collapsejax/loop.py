@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from .arguments import check_count
 from .base import Array, Task, Workflow
-from .checks import check_keys, check_run, runs_in_turn, size_is_traced
+from .checks import check_key, check_keys, check_run, runs_in_turn, size_is_traced
 from .experiment import Experiment, Result
 
 COMPILER_OPTIONS = {
@@ -53,16 +53,21 @@ def run(
         Result with metrics (G,), and `recorded` with leading axis G.
 
     Raises:
-        ValueError: for sizes or parameters that make no sense.
+        ValueError: for sizes or parameters that make no sense, and for what is no typed key.
     """
+    check_key(key)
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
     experiment = Experiment.of(task, workflow, **sizes, rows=rows, record=record)
     return experiment.advance(experiment.begin(key), num_generations)[1]
 
 
 def seed_keys(key: Array, num_seeds: int) -> Array:
-    """The keys of seeds 0 ... S-1, (S,): seed 37 has the same key whatever `num_seeds` is."""
+    """The keys of seeds 0 ... S-1, (S,): seed 37 has the same key whatever `num_seeds` is.
+
+    Raises ValueError for what is no typed key.
+    """
     check_count("num_seeds", num_seeds)
+    check_key(key)
     return jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(num_seeds))
 
 

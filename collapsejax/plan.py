@@ -16,7 +16,7 @@ import numpy as np
 from .arguments import check_count
 from .base import Array, Task, Workflow
 from .cells import Settings, specimens_of, with_like_workflows
-from .checks import check_run, is_costly, knows, runs_in_turn
+from .checks import check_key, check_run, is_costly, knows, runs_in_turn
 from .files import provenance
 from .grid import RESERVED, SPECIMENS, Cell, Grid, describe, expand
 from .grouping import grouped
@@ -130,6 +130,7 @@ def make_plan(
     """The plan of a sweep. Arguments and errors as in `sweep`; nothing is compiled or written."""
     share = share or (jax.process_index(), jax.process_count())
     _check(num_generations, num_seeds, keep, chunk, out, share)
+    check_key(key)
     num_generations, num_seeds, chunk = int(num_generations), int(num_seeds), chunk and int(chunk)
     grid = expand(task, workflows, num_samples)
     devices = tuple(jax.local_devices() if devices is None else devices)

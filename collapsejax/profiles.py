@@ -25,7 +25,7 @@ _SMALL_RISE = 0.1  # of a logarithm, or nats
 _SMALL_POWER = -0.5  # of time, between a + b log t, which diverges, and a - b / t, which does not
 _SMALL_SLOPE, _SMALL_SHARE, _TAIL = 0.1, 0.01, 0.05
 _FEWEST_GENERATIONS, _FEWEST_SIZES = 8, 3
-_PROBED = "needs a sweep of cj.Probed(task), if that can be probed"
+_PROBED = "needs a sweep of cj.Probed(task), for real data whose density is known"
 
 
 def profile(result: xr.Dataset, baseline: xr.Dataset | None = None, *, loss: str | None = None) -> Profile:

@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 
 from .base import Array, Task
-from .checks import check_keys
 from .files import provenance
 from .grid import describe
 from .loop import seed_keys
@@ -83,7 +82,6 @@ def synthetic_value(
     rooms = Rooms(num_real[-1], teacher_rows, num_synthetic[-1])
     tasks = [task] if field is None else [dataclasses.replace(task, **{field: value}) for value in candidates]
     keys = seed_keys(key, num_seeds)
-    check_keys(keys)
     study = _Study(tasks, rooms, keys, field, candidates)
     metrics = check_names(in_order(study.programs.metric_names()), field)
     study.watch(progress, len(num_real), len(num_synthetic))

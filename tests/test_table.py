@@ -1,3 +1,5 @@
+import warnings
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -84,6 +86,7 @@ def test_npy(tmp_path):
         ("", {}, "the file is empty"),
         ("a,b\n", {}, "no rows below"),
         ("2019,2020\n1,2\n3,4\n", {}, "line 1 holds numbers; put a line with the names"),
+        ("0.5,x,20\n0.7,y,30\n0.9,z,40\n", {}, "its first line calls columns of numbers 0.5, 20; put a line with the"),
         ("a,b\n" + "1,0.1\n2,0.1\n3,0.1\n" * 8, dict(standardize=True), "column 'b' is constant"),
         ("a\n1e-21\n2e-21\n3e-21\n", {}, "float32 cannot follow; standardize it"),
         ("a,b\n1,2\n3\n", {}, "line 3 has 1 fields and line 1 has 2"),
@@ -122,6 +125,27 @@ def test_bad_arrays(tmp_path):
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(ValueError, match="not an array in NumPy's format"):
         cj.sources.table(tmp_path / "broken.npy")
+
+
+def test_years_are_names(tmp_path):
+    assert cj.sources.table(write(tmp_path, "country,2019,2020\nx,1,2\ny,3,4\nz,5,6\n")).columns == ("2019", "2020")
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "far"), [(0.5, ["b"]), ("scott", ["b"]), (300.0, ["a"]), (30.0, []), ("scott-scaled", [])]
+)
+def test_bandwidths_far_from_the_scale_of_a_column_are_warned_of(tmp_path, bandwidth, far):
+    lines = "".join(f"{k % 7},{1000 * (k % 5)}\n" for k in range(40))
+    source = cj.sources.table(write(tmp_path, f"a,b\n{lines}"))
+    assert repr(source) == f"table({source.path!r})"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cj.KDE(source, bandwidth).check(10)
+        cj.KDE(cj.sources.table(source.path, standardize=True), 0.5).check(10)
+    texts = [str(warning.message) for warning in caught]
+    assert len(texts) == bool(far)
+    for text, name in zip(texts, far, strict=True):
+        assert text.startswith(f"bandwidth={bandwidth}: is far from the standard deviations of the table ({name} ")
 
 
 def test_tasks_refuse_what_a_table_cannot_give(iris, tmp_path, key):

@@ -290,7 +290,7 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
         (dict(task=cj.Gaussian(), num_real=[1, 4]), "num_real=1: a covariance needs at least 2"),
         (dict(task=cj.Gaussian(dim=[1, 2])), "dim: a list of values is for collapsejax.sweep"),
         (dict(task="gaussian"), "task: want an object whose class is decorated"),
-        (dict(key=jax.random.PRNGKey(0)), "keys: want typed keys"),
+        (dict(key=jax.random.PRNGKey(0)), "want one typed key, as from jax.random.key"),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_compiled(changes, message, monkeypatch):

@@ -32,8 +32,10 @@ def make(name: str, **options: Any) -> Source | SequenceSource:
     known = inspect.signature(makers[name]).parameters
     for option in options:
         if option not in known:
+            others = [other for other, maker in makers.items() if option in inspect.signature(maker).parameters]
+            of_others = f", {' and '.join(others)} {'has' if len(others) == 1 else 'have'}" if others else ""
             taken = f"it takes {', '.join(known)}" if known else "it takes none"
-            raise ValueError(f"{option}={options[option]}: source {name!r} has no such setting; {taken}")
+            raise ValueError(f"{option}={options[option]}: source {name!r} has no such setting{of_others}; {taken}")
     if name == "table" and "path" not in options:
         raise ValueError("source 'table': needs the path of a CSV or NPY file")
     return makers[name](**options)

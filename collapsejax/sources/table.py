@@ -41,6 +41,9 @@ class Table:
 
     name: ClassVar[str] = "table"
 
+    def __repr__(self) -> str:
+        return f"table({self.path!r})"
+
     def __str__(self) -> str:
         columns = ", ".join(self.columns)
         return f"{self.path}: {self.train.shape[0]} rows to fit to, {self.num_held_out} held out; columns {columns}"
@@ -52,6 +55,11 @@ class Table:
     @property
     def num_held_out(self) -> int:
         return self.test.shape[0]
+
+    @property
+    def spreads(self) -> dict[str, float]:
+        """Standard deviation of each column of `train`."""
+        return dict(zip(self.columns, np.sqrt(np.diagonal(self.covariance)).tolist(), strict=True))
 
     def check(self, num_samples: int) -> None:
         available, held_out = self.train.shape[0], self.num_held_out
@@ -170,6 +178,11 @@ def _read_csv(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarr
         wanted = [name for name in names if name and _is_numeric(cells[name])]
         if not wanted:
             raise ValueError(f"{path}: none of its columns is numeric; it needs one whose cells are all numbers")
+        if all(_number(name) is not None for name in wanted) and not all(map(str.isdigit, wanted)):  # years are names
+            raise ValueError(
+                f"{path}: its first line calls columns of numbers {', '.join(wanted)}; put a line with the names "
+                "of columns before it or, if these are names, give them as columns"
+            )
     chosen = _choose(path, names, wanted)
     values = np.empty((len(rows), len(chosen)))
     for column, name in enumerate(chosen):

@@ -49,6 +49,9 @@ class Text:
 
     name: ClassVar[str] = "text"
 
+    def __repr__(self) -> str:
+        return f"text({self.corpus!r})"
+
     def __str__(self) -> str:
         origin = self.corpus if self.python is None else f"docstrings of Python {self.python}"
         parts = f"{len(self.train)} to fit to, {self.num_validation} for validation, {self.num_held_out} held out"

@@ -74,6 +74,8 @@ class Gaussian:
         check_features(self.source)
         if self.dim is None:
             object.__setattr__(self, "dim", 1 if self.source is None else self.source.dim)
+        if hasattr(self.dim, "sample"):
+            raise ValueError(f"dim={self.dim}: is a source of real data; write Gaussian(source=...)")
         check_count("dim", self.dim)
         if self.ddof not in (0, 1):
             raise ValueError(f"ddof={self.ddof}: must be 0 (maximum likelihood) or 1 (unbiased)")

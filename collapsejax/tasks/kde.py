@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
@@ -14,6 +15,8 @@ from ..base import Array, PyTree, Source, pytree, static
 from ..datasets import KernelSums, Rows, Spread
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..threefry import fused
+
+_FAR = 100.0  # of a bandwidth from the standard deviation of a feature, as a factor
 
 
 class KDETruth(NamedTuple):
@@ -56,7 +59,8 @@ class KDE:
     estimate's covariance (of its rows, divided by their number, plus the kernel's) over that of the true one;
     `mean_sq_error`, squared distance of its mean from the true one (units of the data squared). `test_nll` is +inf
     where the estimate gives a held-out row no density: a tophat without a neighbour, a scaled bandwidth of 0, or rows
-    that have left float32's range; then the other two are +inf as well.
+    that have left float32's range; then the other two are +inf as well. A bandwidth that is a hundred times smaller or
+    larger than the standard deviation of a column of a table is warned of.
 
     With a number as bandwidth and no schedule the training set carries its kernel sums, so a generation costs the new
     rows' distances only, also under accumulate.
@@ -99,6 +103,26 @@ class KDE:
             raise ValueError(f"num_samples={num_samples}: bandwidth {self.bandwidth.name!r} needs at least 2")
         check_positive("sampling_temperature", self.sampling_temperature)
         self.source.check(num_samples)
+        self._warn_of_scales()
+
+    def _warn_of_scales(self) -> None:
+        """Warn where the bandwidth cannot suit a table's columns; rules that ignore the data are at most about 1."""
+        rule = isinstance(self.bandwidth, BandwidthRule)
+        if rule and self.bandwidth.scaled:
+            return
+        width, shown = (1.0, self.bandwidth.name) if rule else (self.bandwidth, self.bandwidth)
+        far = {
+            name: spread
+            for name, spread in getattr(self.source, "spreads", {}).items()
+            if spread > 0 and not 1 / _FAR < width / spread < _FAR
+        }
+        if far:
+            columns = ", ".join(f"{name} {spread:.3g}" for name, spread in far.items())
+            warnings.warn(
+                f"bandwidth={shown}: is far from the standard deviations of the table ({columns}); 'scott-scaled' goes "
+                "by them, or standardize the table",
+                stacklevel=2,
+            )
 
     def at(self, generation: Array) -> KDE:
         if self.bandwidth_exponent is None:

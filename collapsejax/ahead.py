@@ -25,23 +25,26 @@ def ahead(things: Iterable[S], prepare: Callable[[S], Callable[[], T]]) -> Itera
 
     The function gives None where this failed, so that it can be done where its error belongs; and where it would have
     had another configuration of JAX than the caller, since a context such as `jax.enable_x64()` holds for one thread.
+    Of these contexts the threads take over `jax.default_device()`.
 
     Close the iterator to begin nothing more. It waits for nothing; the end of the process does, for what is compiled at
     that moment: a thread that Python has left behind would crash it.
     """
     one_at_a_time, stopped = threading.Lock(), threading.Event()
 
-    def early(thing: S, configuration: Any) -> T | None:
-        if _configuration() != configuration:
-            return None
-        with one_at_a_time:
-            do = None if stopped.is_set() else prepare(thing)
-        return None if stopped.is_set() else do()
+    def early(thing: S, configuration: Any, device: Any) -> T | None:
+        with jax.default_device(device):
+            if _configuration() != configuration:
+                return None
+            with one_at_a_time:
+                do = None if stopped.is_set() else prepare(thing)
+            return None if stopped.is_set() else do()
 
     threads, begun = ThreadPoolExecutor(_MOST_AHEAD + 1), deque()
     try:
         for thing in things:
-            future = threads.submit(contextvars.copy_context().run, early, thing, _configuration())
+            here = (_configuration(), jax.config.jax_default_device)
+            future = threads.submit(contextvars.copy_context().run, early, thing, *here)
             begun.append((thing, partial(_result, future)))
             if len(begun) > _MOST_AHEAD:
                 yield begun.popleft()

@@ -20,14 +20,14 @@ def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[
     """The numbers of the cells that share a program, for each program, in the order of their first cells."""
     groups: dict[Any, list[int]] = {}
     for number, cell in enumerate(grid.cells):
-        workflow = (grid.workflow_of(cell), cell.workflow)
+        literal = None
         if is_costly(cell.task) and not hasattr(cell.workflow, "screen"):
             # Rows and summaries are drawn differently only where the law of these is known.
             laws = knows(cell.task, "sample_summary") or knows(cell.task, "sample_real_summary")
             literal = laws and is_literal(cell.task, cell.workflow, settings.literal_rows)
-            workflow, cell = (literal,), cell._replace(workflow=None)
+            cell = cell._replace(workflow=None)
         shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
-        program = (workflow[0], jax.tree.structure((cell.task, cell.workflow)), shapes)
+        program = (literal, jax.tree.structure((cell.task, cell.workflow)), shapes)
         groups.setdefault(program, []).append(number)
     parts = []
     for numbers in groups.values():

@@ -62,6 +62,19 @@ def test_traced_fields_and_sizes_share_a_compilation():
     assert sorted(len(group) for group in plan.groups) == [1, 1, 2, 2]
 
 
+def test_workflows_that_differ_in_traced_values_share_a_compilation():
+    """Numbers that are static do not, and each cell has its own workflow's numbers."""
+    settings = dict(**SIZE, num_seeds=25)
+    workflows = [cj.Weighted(0.1), cj.Weighted(0.9), cj.Window(2), cj.Window(3)]
+    assert [len(group) for group in make_plan(cj.Gaussian(1), workflows, **settings).groups] == [2, 1, 1]
+    both = cj.sweep(cj.Gaussian(1), workflows[:2], **settings)
+    assert both.num_compilations == 1
+    for label, workflow in zip(both.workflow.values, workflows, strict=False):
+        alone = cj.sweep(cj.Gaussian(1), workflow, **settings)
+        for name in METRICS:
+            np.testing.assert_allclose(both[name].sel(workflow=label), alone[name][0], rtol=2e-5, atol=1e-6)
+
+
 ROWS = jax.random.normal(jax.random.key(0), (1000, 1))
 TABLE = cj.sources.Table(
     train=ROWS,

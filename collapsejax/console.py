@@ -52,7 +52,8 @@ def progress() -> Iterator[ProgressReport]:
             counts = dict(cells=progress.cells, num_cells=progress.num_cells)
             if bar is None:
                 bar = bars.add_task("", total=progress.num_seeds, completed=progress.seeds, speed="", **counts)
-            bars.update(bar, description=progress.doing, completed=progress.seeds, **counts)
+            totals = dict(total=progress.num_seeds, completed=progress.seeds)
+            bars.update(bar, description=progress.doing, **totals, **counts)
             speed = bars.tasks[0].speed
             bars.update(bar, speed=f"{speed:.0f} seeds/s" if speed else "")
 

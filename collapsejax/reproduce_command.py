@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import tyro
@@ -12,7 +12,7 @@ from . import compilation_cache, console
 from .arguments import check_count
 from .devices import chosen_devices
 from .flags import optional
-from .reproduction import reproduce, write_index
+from .reproduction import Simulated, simulate, write_index, write_up
 from .studies import LONG, find
 
 
@@ -49,12 +49,20 @@ class Reproduce:
             folder.mkdir(parents=True, exist_ok=True)
         compilation_cache.set_up(off=self.no_compilation_cache)
         devices = chosen_devices()
-        for name, study in studies.items():
-            if name in LONG:
-                print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
-            began = time.perf_counter()
-            with console.progress() as progress:
-                reproduce(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
-            index = write_index(out)
-            print(f"{name}: {console.duration(time.perf_counter() - began)}; wrote {folders[name]}", flush=True)
-        print(f"wrote {index}")
+
+        def finish(name: str, simulated: Simulated) -> str:
+            seconds = write_up(name, studies[name], folders[name], simulated)
+            return f"{name}: {console.duration(seconds)}; wrote {folders[name]}\nwrote {write_index(out)}"
+
+        # A thread draws the figures of a study while the next one is computed: one, since Matplotlib is for one.
+        with ThreadPoolExecutor(1) as threads:
+            finishing = None
+            for name, study in studies.items():
+                if name in LONG:
+                    print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
+                with console.progress() as progress:
+                    simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
+                if finishing:
+                    print(finishing.result(), flush=True)
+                finishing = threads.submit(finish, name, simulated)
+            print(finishing.result())

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,11 +36,21 @@ _MOST_EXACT = 10**7  # numbers of the largest matrix of an exact mean time
 _RECORD = "finding.json"
 
 
-def reproduce(name: str, study: Study, folder: Path, *, seed: int, devices: Sequence[jax.Device], say: Report) -> None:
-    """Carry out a study, or carry it on, into a folder that is there: stores, figures and what was found.
+class Simulated(NamedTuple):
+    """The results of a study's parts by name, whether any of them is new, and the seconds that they took."""
 
-    Parts of it go side by side, each on a device of its own, so that their compilations do, too. What is complete is
-    computed no more.
+    datasets: dict[str, xr.Dataset]
+    new: bool
+    seconds: float
+
+
+def simulate(
+    name: str, study: Study, folder: Path, *, seed: int, devices: Sequence[jax.Device], say: Report
+) -> Simulated:
+    """Carry out the parts of a study, or carry them on, each into a store in a folder that is there.
+
+    They go side by side, each on a device of its own, so that their compilations do, too. What is complete is computed
+    no more.
     """
     check_count("seed", seed, least=0)
     began, stop, told = time.perf_counter(), threading.Event(), {}
@@ -72,18 +82,25 @@ def reproduce(name: str, study: Study, folder: Path, *, seed: int, devices: Sequ
             stop.set()
             threads.shutdown(cancel_futures=True)
             raise
-    made = {part: future.result() for part, future in zip(study.parts, futures, strict=True)}
-    datasets = {part: dataset.load() for part, (dataset, _) in made.items()}
+        made = {part: future.result() for part, future in zip(study.parts, futures, strict=True)}
+        datasets = {part: dataset.load() for part, (dataset, _) in made.items()}
+    return Simulated(datasets, any(new for _, new in made.values()), time.perf_counter() - began)
+
+
+def write_up(name: str, study: Study, folder: Path, simulated: Simulated) -> float:
+    """Draw the figures of a study and write what was found; returns the seconds that all of it took."""
+    began, datasets = time.perf_counter(), simulated.datasets
     exact = {part: _exact(one) for part, one in study.parts.items()}
     figures = draw(name, datasets, exact, folder)
     finding = CONCLUSIONS[name](datasets, exact)
-    seconds = time.perf_counter() - began
+    seconds = simulated.seconds + time.perf_counter() - began
     record = dict(study=name, title=study.title, paper=study.paper, form=study.form, num_seeds=study.num_seeds)
     record |= dict(found=finding.sentence, figures=figures, folder=folder.name)
     record["numbers"] = [one._asdict() | {"z": one.z} for one in finding.numbers]
-    if not any(new for _, new in made.values()) and (before := _read(folder / _RECORD)):
-        seconds = before["seconds"]  # nothing was computed but the figures
-    write_whole(folder / _RECORD, json.dumps(record | {"seconds": seconds}, indent=1).encode())
+    before = None if simulated.new else _read(folder / _RECORD)  # of when more than figures was computed
+    record["seconds"] = before["seconds"] if before else seconds
+    write_whole(folder / _RECORD, json.dumps(record, indent=1).encode())
+    return seconds
 
 
 def write_index(out: Path) -> Path:

@@ -121,9 +121,11 @@ def test_command(capsys, tmp_path, monkeypatch):
     assert [again[0], again[2]] == lines
     assert again[1].startswith("| [discrete-published-quick]")
     monkeypatch.setitem(studies.STUDIES, "discrete", tiny("Discrete", {"num_outcomes=2": Collapse(2, (2, 4))}))
+    (folder / "finding.json").unlink()
     with pytest.raises(SystemExit):
-        main(["reproduce", "discrete", "--quick", "--out", str(out)])
+        main(["reproduce", "discrete", "gaussian", "--quick", "--out", str(out)])
     assert "is there already, of another study" in capsys.readouterr().err
+    assert (folder / "finding.json").exists()  # the study before it is written up all the same
 
 
 def results(curves, workflows=("replace", "accumulate-subsample", "accumulate"), metric="test_nll"):

@@ -40,7 +40,7 @@ INNER_LEVELS = {
         {"curves"},
         {"limits", "precision", "shares"},
     ],
-    "sources": [{"shapes", "table", "markov", "corpus", "tokenizers"}, {"text"}],
+    "sources": [{"shapes", "table_files", "markov", "corpus", "tokenizers"}, {"table", "text"}],
 }
 
 

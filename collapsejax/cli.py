@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import jax
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = _parse(arguments)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = partial(_show_warning, set())
             command.run()
     except (ValueError, OSError) as error:
         _fail(str(error))
@@ -109,9 +110,12 @@ def _one_line(box: str) -> str:
     return "; ".join([parts[0].rstrip(".:"), *hints[:1]]) + "; see --help"
 
 
-def _show_warning(message: Warning | str, *where: Any, **options: Any) -> None:
+def _show_warning(shown: set[str], message: Warning | str, *where: Any, **options: Any) -> None:
+    """Each text once: Python forgets what it has shown wherever warnings are caught meanwhile."""
     del where, options
-    print(f"collapsejax: {message}", file=sys.stderr)
+    if str(message) not in shown:
+        print(f"collapsejax: {message}", file=sys.stderr)
+    shown.add(str(message))
     compilation_cache.mend(str(message))
 
 

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from functools import partial
 
 import jax
@@ -124,6 +125,11 @@ def test_iris_through_both_tasks(capsys):
     assert np.isfinite(cj.open("g.zarr").mean_sq_error).all()
     assert np.isfinite(cj.open("k.zarr").test_nll).all()
     assert '"path": "iris.csv"' in cj.open("k.zarr").attrs["task"]
+    capsys.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        main(["run", "kde", *table, "--bandwidth", "300", "--standardize", "True"])
+    assert capsys.readouterr().err.count("is far from the standard deviations") == 1
 
 
 @pytest.mark.parametrize(

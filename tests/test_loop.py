@@ -274,11 +274,15 @@ def test_keys_of_another_kind_are_refused(keys):
         (lambda: cj.KDE(cj.sources.moons(), 0.1, num_test=0), "num_test=0: must be at least 1"),
         (lambda: cj.Gaussian(cj.sources.moons()), "is a source of real data; write Gaussian"),
         (lambda: cj.seed_keys(0, 3), "key=0: want one typed key, as from jax.random.key"),
+        (
+            lambda: cj.run(jax.random.key(0), cj.Gaussian(2), "replace", **SIZE),
+            "workflow='replace': is a name; give the workflow itself",
+        ),
         (lambda: cj.seed_keys(jax.random.key(0), 0), "num_seeds=0: must be at least 1"),
         (lambda: cj.sources.make("moon"), "did you mean 'moons'"),
         (
             lambda: cj.sources.make("moons", path="x"),
-            "source 'moons' has no such setting, table has; it takes noise",
+            "path=x: source 'moons' has no such setting, table has; it takes noise",
         ),
         (lambda: cj.sources.make("table"), "needs the path of a CSV or NPY file"),
     ],

@@ -87,8 +87,9 @@ class Source(Protocol):
     """Real data: a distribution, or a table of rows.
 
     Optional: `num_held_out`, the number of held-out rows where it is limited; `dependent`, names of columns that make
-    the covariance singular; `log_density(real, values) -> (n,)`, of what `sample` draws from; `paddable = True`, if a
-    row that is drawn does not depend on how many are.
+    the covariance singular; `spreads`, standard deviations by the names of columns, if it has units that a bandwidth
+    may not suit; `log_density(real, values) -> (n,)`, of what `sample` draws from; `paddable = True`, if a row that is
+    drawn does not depend on how many are.
     """
 
     dim: int

@@ -63,9 +63,9 @@ def sweep(
 ) -> xr.Dataset:
     """Simulate seeds 0 ... S-1 in every cell of a grid: listed fields of `task` x `workflows` x `num_samples`.
 
-    Cells with the same workflow and static fields share one compiled program: they may differ in numbers, such as
-    `sigma2` or a bandwidth, and in `num_samples` where the exact law is known, or where the task can do with room for
-    more rows than there are (`base.Task`) and that takes less time than another compilation.
+    Cells with workflows of one kind and the same static fields share one compiled program: they may differ in numbers,
+    such as `sigma2`, a bandwidth or `real_weight`, and in `num_samples` where the exact law is known, or where the task
+    can do with room for more rows than there are (`base.Task`) and that takes less time than another compilation.
 
     A costly task (`base.Task`) has one program for all workflows but those that screen candidates. Its results are in
     `out` generation by generation, and a sweep that was killed goes on after the last that was finished.
@@ -101,8 +101,8 @@ def sweep(
 
     Raises:
         FileNotFoundError: the folder of `out` is not there.
-        ValueError: for sizes, parameters or names that make no sense, or another sweep in `out`, before anything is
-            compiled.
+        ValueError: for sizes, parameters or names that make no sense, a key that is no typed one, or another sweep in
+            `out`, before anything is compiled.
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations, num_seeds=num_seeds)
     options = dict(keep=keep, rows=rows, chunk=chunk, out=out, devices=devices, share=share, in_turn=in_turn)

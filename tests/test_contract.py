@@ -71,19 +71,10 @@ def _is_default(name, workflow):
     return workflow in (BY_DEFAULT if name == "gaussian" else PUBLISHED) and name not in ONLY_SLOW
 
 
-# Of several tasks of a kind one is under all workflows.
-VARIANTS = (
-    "gaussian, real data, fewer rows than dimensions",
-    "kde, schedule of bandwidths, tempered",
-    "regression, fewer rows than dimensions, refitted",
-    "bernoulli",
-    "poisson",
-    "exponential",
-)
 CELLS = [
     pytest.param(name, workflow, marks=() if _is_default(name, workflow) else pytest.mark.slow)
     for name in TASKS
-    for workflow in (WORKFLOWS if name not in VARIANTS else (*PUBLISHED, "selected", "weighted"))
+    for workflow in WORKFLOWS
 ]
 
 
@@ -117,9 +108,8 @@ def by_hand(key, task, workflow, num_samples, num_generations):
         train = workflow.select(k_select, state)
         params = now.fit(k_fit, truth, train if exact else now.summarize(truth, train), None)
         draw_real = lambda key, m=None: real(key, num_samples if m is None else m)
-        return workflow.update(k_update, state, synthetic(k_sample, now, params), draw_real), now.evaluate(
-            truth, params
-        )
+        state = workflow.update(k_update, state, synthetic(k_sample, now, params), draw_real)
+        return state, now.evaluate(truth, params)
 
     first = real(k_real, num_samples)
     room = workflow.capacity(num_samples, num_generations + 1)
@@ -189,7 +179,9 @@ def test_scan_is_a_python_loop(key, name, workflow):
             for name, workflow in [
                 ("kde", "accumulate-subsample"),
                 ("categorical", "accumulate-subsample"),
+                ("gaussian", "accumulate-subsample"),
                 ("gaussian", "replace"),
+                ("kde", "replace"),
                 ("kde", "accumulate"),
                 ("regression", "window"),
                 ("kde, schedule of bandwidths, tempered", "fresh-data"),

@@ -38,9 +38,10 @@ def test_times_are_those_of_the_loop(key):
 
 
 @slow
-def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch):
+@pytest.mark.parametrize("num_outcomes", [3, 40])
+def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     """Not on which are there, nor on how many are in memory at a time."""
-    keys, task = cj.seed_keys(key, 300), cj.Categorical(40)
+    keys, task = cj.seed_keys(key, 300), cj.Categorical(num_outcomes)
     whole = until_collapse(keys, task, num_samples=8, limit=1000)
     some = until_collapse(keys[250:150:-1], task, num_samples=8, limit=1000)
     np.testing.assert_array_equal(some.iterations, whole.iterations[250:150:-1])

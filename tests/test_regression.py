@@ -130,11 +130,13 @@ LAWS = [
     *[
         pytest.param(task, workflow, n, marks=slow)
         for task, workflow, n in [
+            (cj.LinearRegression(2, num_test=5), REPLACE, 9),
             (cj.LinearRegression(2, fresh_design=True, refit_noise=True), ACCUMULATE, 9),
             (cj.LinearRegression(6, refit_noise=True, ridge=0.2), REPLACE, 3),
             (cj.LinearRegression(6, fresh_design=True), ACCUMULATE, 4),
             (cj.LinearRegression(3, refit_noise=True, fresh_design=True), cj.Weighted(0.3), 9),
             (cj.LinearRegression(3, fresh_design=True), cj.FreshData(4), 9),
+            (cj.LinearRegression(3), cj.Window(3), 9),
             (cj.LinearRegression(3, sampling_temperature=0.5), cj.Augment(), 9),
         ]
     ],

@@ -262,7 +262,7 @@ def test_rules_are_the_same_in_two_dimensions_only():
     size = dict(num_samples=20, num_generations=10, num_seeds=10, key=KEY)
     apart = {}
     for source in (cj.sources.moons(noise=0.05), cj.sources.swiss_roll(noise=0.05)):
-        dataset = cj.sweep(cj.KDE(source, ["scott", "silverman"]), ["accumulate-subsample"], **size)
+        dataset = cj.sweep(cj.KDE(source, ["scott", "silverman"]), studies.PUBLISHED, **size)
         losses = dataset.test_nll.transpose("bandwidth", ...).values
         apart[source.name] = np.abs(losses[0] - losses[1]).max()
     assert apart["moons"] < 1e-4
@@ -271,7 +271,7 @@ def test_rules_are_the_same_in_two_dimensions_only():
 
 @pytest.mark.slow
 def test_discrete_findings():
-    keys = cj.seed_keys(KEY, 6000)
+    keys = cj.seed_keys(KEY, 20_000)
     for outcomes, n in ((10, 100), (100, 32)):
         probs = np.full(outcomes, 1 / outcomes)
         times = cj.until_collapse(keys, cj.Categorical(outcomes), num_samples=n, limit=50 * n)
@@ -287,7 +287,7 @@ def test_discrete_findings():
 @pytest.mark.slow
 def test_regression_findings():
     task, sizes = cj.LinearRegression(3, [1.0], True), dict(num_samples=[32, 100], num_generations=100)
-    dataset = cj.sweep(task, studies.PUBLISHED, **sizes, num_seeds=1000, key=KEY)
+    dataset = cj.sweep(task, studies.PUBLISHED, **sizes, num_seeds=4000, key=KEY)
     exact = cj.exact_curves(task, studies.PUBLISHED, **sizes)
     found = CONCLUSIONS["regression"]({"dim=3": dataset}, {"dim=3": exact})
     assert "in 2 of 2 cells (by more than 3 s.e. in 2)" in found.sentence
@@ -296,4 +296,4 @@ def test_regression_findings():
     assert len(known) == 2
     for one in known:
         assert abs(one.z) < GATE
-        assert abs(one._replace(exact=1.25 * one.exact).z) > GATE
+        assert abs(one._replace(exact=1.1 * one.exact).z) > GATE

@@ -154,16 +154,16 @@ EQUAL_TASKS = {
     "regression": cj.LinearRegression(2),
     "categorical": cj.Categorical(5),
 }
-# A workflow at the end of its range, another that it then is, and tasks: together all kinds of data.
+# A workflow at the end of its range, another that it then is, and tasks.
 EQUAL = [
-    (cj.Weighted(0.0), cj.Replace(), (), ("kde", "categorical")),
-    (Fading(0.0), cj.Replace(), (), ("gaussian", "regression")),
-    (Fading(1.0), cj.Accumulate(), (), ("categorical",)),
-    (cj.FreshData(0), cj.Replace(), (), ("gaussian", "kde")),
-    (cj.Window(1), cj.Replace(), ("gaussian",), ("categorical",)),
+    (cj.Weighted(0.0), cj.Replace(), (), ("gaussian", "kde", "regression", "categorical")),
+    (Fading(0.0), cj.Replace(), ("gaussian, one feature",), ("gaussian", "regression", "categorical")),
+    (Fading(1.0), cj.Accumulate(), (), ("gaussian, one feature", "regression", "categorical")),
+    (cj.FreshData(0), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
+    (cj.Window(1), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
     # Merged in another order, a factor of more features can have columns of the other sign, and so other data.
-    (cj.Window(4), cj.Accumulate(), (), ("gaussian, one feature", "regression")),
-    (cj.Window(9), cj.Accumulate(), (), ("gaussian, one feature",)),
+    (cj.Window(4), cj.Accumulate(), ("gaussian, one feature",), ("regression", "categorical")),
+    (cj.Window(9), cj.Accumulate(), (), ("gaussian, one feature", "regression", "categorical")),
 ]
 
 

@@ -1,8 +1,9 @@
 import os
 from pathlib import Path
 
-# Most of the tests' time is compilation, and half of that is LLVM's optimiser. Set XLA_FLAGS to test optimised code.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+from xla_flags import UNOPTIMISED
+
+os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)  # set it to test what users run
 # The command line keeps no compiled programs among the user's, in this process or in one that it starts.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from xla_flags import UNOPTIMISED
 
 from collapsejax import cli, validation
 from collapsejax.validation import Comparison, Report, cases, validate
@@ -89,7 +90,7 @@ def test_mistakes_are_named():
 
 def run(*arguments):
     command = [sys.executable, "-m", "collapsejax", "validate", *arguments]
-    quickly = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # a hundred programs, and few seeds
+    quickly = os.environ | {"XLA_FLAGS": UNOPTIMISED}  # a hundred programs, and few seeds
     return subprocess.run(command, capture_output=True, text=True, env=quickly)
 
 

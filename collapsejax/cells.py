@@ -29,9 +29,9 @@ class Settings(NamedTuple):
 class Cells:
     """The cells that share a program: what all of them have, and stacked, what differs from cell to cell.
 
-    They may differ in the values of traced fields, in their workflows, of which the program then has them all, and in
-    the number of samples. That is traced, or has to be one for which there is room: then all cells draw as many rows as
-    the largest.
+    They may differ in the values of traced fields; in the kinds of their workflows, of which the program then has them
+    all; and in the number of samples. That is traced, or has to be one for which there is room: then all cells draw as
+    many rows as the largest.
     """
 
     def __init__(self, cells: Sequence[Cell], settings: Settings) -> None:

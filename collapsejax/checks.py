@@ -87,12 +87,17 @@ def _are_keys(keys: Any) -> bool:
     return isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
 
 
-def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:
-    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
-    check_count("num_generations", num_generations)
+def check_no_names(task: Task, workflow: Workflow) -> None:
+    """Raise ValueError for a text, which only `collapsejax.sweep` and the command line take for a workflow."""
     for name, part, like in (("task", task, "Gaussian(2)"), ("workflow", workflow, "Replace()")):
         if isinstance(part, str):
             raise ValueError(f"{name}={part!r}: is a name; give the {name} itself, as collapsejax.{like}")
+
+
+def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:
+    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
+    check_count("num_generations", num_generations)
+    check_no_names(task, workflow)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
     sizes = num_samples if np.ndim(num_samples) else [num_samples]

@@ -16,6 +16,7 @@ from .base import Task, Workflow, listed_fields
 from .workflows import find
 
 MOST_CELLS = 10**5
+_MOST_NAMED = 3  # workflows in a label
 # Names that results and their stores need for themselves.
 RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration", "shards", "records")
 SPECIMENS, RUNNING = "specimens", "running"
@@ -48,7 +49,10 @@ class Grid(NamedTuple):
             places = {cell.index[place] for cell in cells}
             if len(places) == 1 or name == "workflow":
                 common[name] = [labels[number] for number in sorted(places)]
-        parts = [*common.pop("workflow"), *(f"{name}={label}" for name, (label,) in common.items())]
+        workflows = common.pop("workflow")
+        if len(workflows) > _MOST_NAMED:
+            workflows = [f"{len(workflows)} workflows from {workflows[0]} to {workflows[-1]}"]
+        parts = [*workflows, *(f"{name}={label}" for name, (label,) in common.items())]
         return ", ".join(parts) + (f" ({len(cells)} cells)" if len(cells) > 1 else "")
 
 

@@ -27,7 +27,8 @@ def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[
             literal = laws and is_literal(cell.task, cell.workflow, settings.literal_rows)
             cell = cell._replace(workflow=None)
         shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
-        program = (literal, jax.tree.structure((cell.task, cell.workflow)), shapes)
+        # Classes that JAX itself registers compare equal, whatever their fields are.
+        program = (literal, type(cell.workflow), jax.tree.structure((cell.task, cell.workflow)), shapes)
         groups.setdefault(program, []).append(number)
     parts = []
     for numbers in groups.values():

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from .arguments import check_count
 from .base import Array, Task, Workflow
-from .checks import check_key, check_keys, check_run, runs_in_turn, size_is_traced
+from .checks import check_key, check_keys, check_no_names, check_run, runs_in_turn, size_is_traced
 from .experiment import Experiment, Result
 
 COMPILER_OPTIONS = {
@@ -170,6 +170,7 @@ def _prepare(
 ) -> tuple[tuple, dict[str, Any]]:
     """Positional and static arguments of `_simulate`, checked."""
     check_keys(keys)
+    check_no_names(task, workflow)
     for name, part in (("task", task), ("workflow", workflow)):
         if jax.tree_util.all_leaves([part]):
             raise ValueError(f"{name}: want an object whose class is decorated with collapsejax.pytree, not {part!r}")

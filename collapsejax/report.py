@@ -12,7 +12,7 @@ def render(records: Sequence[Mapping[str, Any]]) -> str:
     """A table with a line for each study, and a section for each with all its numbers and figures.
 
     Args:
-        records: what `reproduction.reproduce` writes of each.
+        records: what `reproduction.write_up` writes of each.
     """
     records = sorted(records, key=lambda record: (list(STUDIES).index(record["study"]), record["folder"]))
     lines = ["# Published results, reproduced", ""]

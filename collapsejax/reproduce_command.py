@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import tyro
@@ -52,17 +53,29 @@ class Reproduce:
 
         def finish(name: str, simulated: Simulated) -> str:
             seconds = write_up(name, studies[name], folders[name], simulated)
-            return f"{name}: {console.duration(seconds)}; wrote {folders[name]}\nwrote {write_index(out)}"
+            write_index(out)
+            return f"{name}: {console.duration(seconds)}; wrote {folders[name]}"
 
-        # A thread draws the figures of a study while the next one is computed: one, since Matplotlib is for one.
-        with ThreadPoolExecutor(1) as threads:
-            finishing = None
-            for name, study in studies.items():
-                if name in LONG:
-                    print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
-                with console.progress() as progress:
-                    simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
-                if finishing:
-                    print(finishing.result(), flush=True)
-                finishing = threads.submit(finish, name, simulated)
-            print(finishing.result())
+        # A thread draws a study's figures while the next one is computed; only one, since Matplotlib is for one.
+        finishing: list[Future[str]] = []
+        with ThreadPoolExecutor(1) as threads, warnings.catch_warnings():
+            # Sweeps leave this out themselves, but what one thread leaves out another brings back.
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            try:
+                for name, study in studies.items():
+                    if name in LONG:
+                        _tell(finishing)
+                        print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
+                    with console.progress() as progress:
+                        simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
+                    _tell(finishing)
+                    finishing.append(threads.submit(finish, name, simulated))
+            finally:
+                _tell(finishing)
+        print(f"wrote {out / 'index.md'}")
+
+
+def _tell(finishing: list[Future[str]]) -> None:
+    """Wait for what has begun, and print what it returns or raise what it raised, once."""
+    while finishing:
+        print(finishing.pop().result(), flush=True)

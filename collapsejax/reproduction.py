@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -71,9 +70,7 @@ def simulate(
             key = jax.random.key(seed)
             return _MAKERS[type(study.parts[part])](study.parts[part], study.num_seeds, key, path, device, tell)
 
-    # Sweeps leave this warning out themselves, but what one thread leaves out another brings back.
-    with warnings.catch_warnings(), ThreadPoolExecutor(len(devices)) as threads:
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
+    with ThreadPoolExecutor(len(devices)) as threads:
         futures = [threads.submit(one_part, number) for number in range(len(study.parts))]
         try:
             for future in as_completed(futures):

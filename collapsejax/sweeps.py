@@ -188,7 +188,7 @@ class _Run:
         self._long_runs = LongRuns(results, plan.out, plan.share)
 
     def account(self) -> dict[str, Any]:
-        """What this run took; seconds by workflow."""
+        """What this run took; seconds by workflow, those that share a program sharing its compilation equally."""
         return {
             "num_compilations": self._num_compilations,
             "compile_seconds": list(self._compile_seconds.values()),
@@ -236,7 +236,7 @@ class _Run:
                 self._missing -= Counter([shard.cell])  # keeps positive counts only
                 self._run_seconds[workflow_of[shard.cell]] += seconds / len(shards)
             self._tell(label)
-        for workflow in (workflows := {*workflow_of.values()}):
+        for workflow in (workflows := {workflow_of[shard.cell] for shard in todo}):
             self._compile_seconds[workflow] += program.compile_seconds / len(workflows)
         self._num_compilations += program.num_compilations
 

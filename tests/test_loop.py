@@ -12,6 +12,7 @@ from collapsejax import loop
 from collapsejax.base import pytree, static
 from collapsejax.loop import metric_names, state_bytes
 
+pytestmark = pytest.mark.compiling
 SIZE = dict(num_samples=6, num_generations=5)
 
 
@@ -277,6 +278,10 @@ def test_keys_of_another_kind_are_refused(keys):
         (
             lambda: cj.run(jax.random.key(0), cj.Gaussian(2), "replace", **SIZE),
             "workflow='replace': is a name; give the workflow itself",
+        ),
+        (
+            lambda: cj.run_seeds(cj.seed_keys(jax.random.key(0), 2), "gaussian", cj.Replace(), **SIZE),
+            "task='gaussian': is a name; give the task itself",
         ),
         (lambda: cj.seed_keys(jax.random.key(0), 0), "num_seeds=0: must be at least 1"),
         (lambda: cj.sources.make("moon"), "did you mean 'moons'"),

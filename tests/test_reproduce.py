@@ -128,6 +128,29 @@ def test_command(capsys, tmp_path, monkeypatch):
     assert (folder / "finding.json").exists()  # the study before it is written up all the same
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_study_that_cannot_be_written_up_is_an_error(capsys, tmp_path, monkeypatch):
+    """In the thread that does it; also of the first study, while the next is computed, which stays."""
+    for place, name in enumerate(("gaussian", "discrete")):
+        monkeypatch.setitem(studies.STUDIES, name, tiny(name, {"num_outcomes=2": Collapse(2, (2, 3 + place))}))
+    for broken, written in (("gaussian", []), ("discrete", ["gaussian"])):
+
+        def conclude(datasets, exact, broken=broken):
+            raise OSError(f"no room for {broken}")
+
+        with monkeypatch.context() as patched:
+            patched.setitem(CONCLUSIONS, "gaussian", CONCLUSIONS["discrete"])
+            patched.setitem(FIGURES, "gaussian", FIGURES["discrete"])
+            patched.setitem(CONCLUSIONS, broken, conclude)
+            out = tmp_path / broken
+            with pytest.raises(SystemExit):
+                main(["reproduce", "gaussian", "discrete", "--quick", "--out", str(out)])
+        told = capsys.readouterr()
+        assert f"no room for {broken}" in told.err
+        assert [name for name in ("gaussian", "discrete") if f"{name}: " in told.out] == written
+        assert {path.parent.name for path in out.glob("*/*.zarr")} == {"gaussian-quick", "discrete-quick"}
+
+
 def results(curves, workflows=("replace", "accumulate-subsample", "accumulate"), metric="test_nll"):
     """Curves (workflow, n, S, G) as results."""
     sizes = list(range(10, 10 + np.shape(curves)[1]))

@@ -39,7 +39,7 @@ def read_npy(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarra
 
 
 def read_csv(path: Path, wanted: list[str] | None) -> tuple[list[str], np.ndarray]:
-    """The same of a CSV file, where all are the numeric ones that have a name.
+    """Names of columns, those wanted or all that are numeric and have a name, and their values (rows, columns).
 
     Raises ValueError for a file that is empty or ragged, and for what is missing or no finite number.
     """

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from xla_flags import UNOPTIMISED
 
-os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)  # set it to test what users run
+os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)  # empty, it tests what users run
 # The command line keeps no compiled programs among the user's, in this process or in one that it starts.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

@@ -12,6 +12,7 @@ from collapsejax import base, loop
 from collapsejax.datasets import Rows
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
+pytestmark = pytest.mark.compiling
 TABLE = cj.sources.Table(
     train=jax.random.normal(jax.random.key(1), (30, 3)),
     test=jax.random.normal(jax.random.key(2), (8, 3)),
@@ -170,25 +171,22 @@ def test_scan_is_a_python_loop(key, name, workflow):
         np.testing.assert_allclose(values, seeds.metrics[metric][1], rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.bits
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
         ("gaussian", "accumulate"),
-        *[
-            pytest.param(name, workflow, marks=pytest.mark.slow)
-            for name, workflow in [
-                ("kde", "accumulate-subsample"),
-                ("categorical", "accumulate-subsample"),
-                ("gaussian", "accumulate-subsample"),
-                ("gaussian", "replace"),
-                ("kde", "replace"),
-                ("kde", "accumulate"),
-                ("regression", "window"),
-                ("kde, schedule of bandwidths, tempered", "fresh-data"),
-                ("gaussian", "selected"),
-                ("transformer", "accumulate"),
-            ]
-        ],
+        ("kde", "accumulate-subsample"),
+        ("categorical", "accumulate-subsample"),
+        ("gaussian", "accumulate-subsample"),
+        ("gaussian", "replace"),
+        ("kde", "replace"),
+        ("kde", "accumulate"),
+        ("regression", "window"),
+        ("kde, schedule of bandwidths, tempered", "fresh-data"),
+        ("gaussian", "selected"),
+        ("transformer", "accumulate"),
     ],
 )
 def test_shorter_run_is_a_prefix_bit_for_bit(key, name, workflow):

@@ -9,6 +9,7 @@ import collapsejax as cj
 from collapsejax import loop
 from collapsejax.theory import curve
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 TASKS = {
     "bernoulli": cj.ExponentialFamily("bernoulli", 0.3),

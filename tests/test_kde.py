@@ -12,6 +12,7 @@ from collapsejax import loop
 from collapsejax.theory import curve
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 MOONS, SPHERE = cj.sources.moons(), cj.sources.gaussian(2)
 

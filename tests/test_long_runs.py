@@ -12,7 +12,7 @@ from collapsejax.programs import Shape
 from collapsejax.sweeps import rehearse
 from collapsejax.workflows import find
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
 
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
 WORKFLOWS = ["replace", "accumulate", "accumulate-subsample"]

@@ -12,6 +12,7 @@ from collapsejax.datasets import Rows
 from collapsejax.tasks.regression import RegressionTruth
 from collapsejax.theory import curve
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 

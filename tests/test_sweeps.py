@@ -15,7 +15,7 @@ from collapsejax.summaries import STATISTICS
 from collapsejax.sweeps import carry_out, rehearse
 from collapsejax.workflows import find
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
 
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
 GRID = cj.Gaussian(dim=[1, 2], sigma2=[1.0, 4.0])
@@ -66,10 +66,14 @@ def test_workflows_that_differ_in_traced_values_share_a_compilation():
     """Numbers that are static do not, and each cell has its own workflow's numbers."""
     settings = dict(**SIZE, num_seeds=25)
     workflows = [cj.Weighted(0.1), cj.Weighted(0.9), cj.Window(2), cj.Window(3)]
-    assert [len(group) for group in make_plan(cj.Gaussian(1), workflows, **settings).groups] == [2, 1, 1]
+    plan = make_plan(cj.Gaussian(1), workflows, **settings)
+    assert [len(group) for group in plan.groups] == [2, 1, 1]
+    both, all_of_them = plan.grid.label(plan.grid.cells[:2]), plan.grid.label(plan.grid.cells)
+    assert both == "weighted(real_weight=0.1), weighted(real_weight=0.9) (2 cells)"
+    assert all_of_them == "4 workflows from weighted(real_weight=0.1) to window(num_batches=3) (4 cells)"
     both = cj.sweep(cj.Gaussian(1), workflows[:2], **settings)
     assert both.num_compilations == 1
-    for label, workflow in zip(both.workflow.values, workflows, strict=False):
+    for label, workflow in zip(both.workflow.values, workflows[:2], strict=True):
         alone = cj.sweep(cj.Gaussian(1), workflow, **settings)
         for name in METRICS:
             np.testing.assert_allclose(both[name].sel(workflow=label), alone[name][0], rtol=2e-5, atol=1e-6)
@@ -130,6 +134,7 @@ PADDED = [
 
 
 @pytest.mark.slow
+@pytest.mark.bits  # a factor's column may take the other sign, and so lead to other data
 @pytest.mark.parametrize(("workflow", "task"), PADDED, ids=lambda part: getattr(part, "name", part))
 def test_cells_with_room_for_more_are_what_run_seeds_gives(monkeypatch, workflow, task):
     for part in (task, getattr(task, "source", None) or task):
@@ -158,9 +163,9 @@ def test_a_sweep_that_grows_may_share_other_programs(monkeypatch, tmp_path):
     assert_same(grown, whole, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "chunk", [1, pytest.param(4, marks=pytest.mark.slow), pytest.param(24, marks=pytest.mark.slow), 25]
-)
+@pytest.mark.slow
+@pytest.mark.bits
+@pytest.mark.parametrize("chunk", [1, 4, 24, 25])
 def test_chunks_change_nothing(chunk):
     """Not the last bit, on a CPU."""
     task, wanted = cj.Gaussian(2), swept().sel(dim=2, sigma2=1.0, num_samples=6)
@@ -229,6 +234,7 @@ def test_shares_make_the_whole(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.bits
 def test_devices_change_nothing(tmp_path):
     """Seeds shared by three devices, rows that they do not divide: not the last bit changes."""
     code = f"""

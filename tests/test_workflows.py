@@ -8,6 +8,7 @@ import collapsejax as cj
 from collapsejax import loop, workflows
 from collapsejax.theory import curve, mixing
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 

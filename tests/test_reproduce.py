@@ -124,8 +124,10 @@ def test_command(capsys, tmp_path, monkeypatch):
     (folder / "finding.json").unlink()
     with pytest.raises(SystemExit):
         main(["reproduce", "discrete", "gaussian", "--quick", "--out", str(out)])
-    assert "is there already, of another study" in capsys.readouterr().err
-    assert (folder / "finding.json").exists()  # the study before it is written up all the same
+    told = capsys.readouterr()
+    assert "is there already, of another study" in told.err
+    assert f"wrote {folder}" in told.out  # the study before it is written up all the same
+    assert (folder / "finding.json").exists()
 
 
 @pytest.mark.usefixtures("cache")

@@ -116,25 +116,26 @@ def test_rows_of_several_sizes_share_a_program_while_little_is_wasted(monkeypatc
     assert sizes_by_program(100, Broken()) == apart
 
 
+# A column of a factor may take the other sign, and so lead to other data.
+of_factors = functools.partial(pytest.param, marks=pytest.mark.bits)
 PADDED = [
-    ("accumulate-subsample", cj.Gaussian(2)),
-    ("replace", cj.Gaussian(2)),
-    ("accumulate", cj.Gaussian(2)),
-    ("weighted", cj.Gaussian(2)),
-    ("fresh-data", cj.Gaussian(2)),
-    ("augment", cj.Gaussian(2)),
-    ("window", cj.Gaussian(2)),
-    ("accumulate", cj.Gaussian(source=cj.sources.moons())),
+    of_factors("accumulate-subsample", cj.Gaussian(2)),
+    of_factors("replace", cj.Gaussian(2)),
+    of_factors("accumulate", cj.Gaussian(2)),
+    of_factors("weighted", cj.Gaussian(2)),
+    of_factors("fresh-data", cj.Gaussian(2)),
+    of_factors("augment", cj.Gaussian(2)),
+    of_factors("window", cj.Gaussian(2)),
+    of_factors("accumulate", cj.Gaussian(source=cj.sources.moons())),
     ("accumulate", cj.KDE(cj.sources.moons(), 0.3, num_test=7)),
     ("accumulate-subsample", cj.KDE(cj.sources.circles(), "scott-scaled", num_test=7)),
-    ("accumulate-subsample", cj.LinearRegression(2)),
+    of_factors("accumulate-subsample", cj.LinearRegression(2)),
     ("accumulate", cj.Categorical(5, "zipf")),
     ("replace", cj.ExponentialFamily("gamma", 2.0, 3.0)),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.bits  # a factor's column may take the other sign, and so lead to other data
 @pytest.mark.parametrize(("workflow", "task"), PADDED, ids=lambda part: getattr(part, "name", part))
 def test_cells_with_room_for_more_are_what_run_seeds_gives(monkeypatch, workflow, task):
     for part in (task, getattr(task, "source", None) or task):

@@ -56,15 +56,16 @@ class Reproduce:
             write_index(out)
             return f"{name}: {console.duration(seconds)}; wrote {folders[name]}"
 
-        # A thread draws a study's figures while the next one is computed; only one, since Matplotlib is for one.
+        # A thread draws the figures of a quick study while the next is computed; only one, since Matplotlib is for one.
         finishing: list[Future[str]] = []
         with ThreadPoolExecutor(1) as threads, warnings.catch_warnings():
             # Sweeps leave this out themselves, but what one thread leaves out another brings back.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             try:
                 for name, study in studies.items():
-                    if name in LONG:
+                    if name in LONG or not self.quick:  # which have use for all cores, and nobody waits for hours
                         _tell(finishing)
+                    if name in LONG:
                         print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
                     with console.progress() as progress:
                         simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)

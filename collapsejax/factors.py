@@ -93,6 +93,14 @@ def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Fact
     return a.times(cholesky(grown))
 
 
+def correlation_root(gram: Array) -> tuple[Array, Array, Array]:
+    """Lengths (d,) whose squares are the diagonal of `gram` (d, d), their inverses, 1 for 0, and the Cholesky factor of
+    the correlations (d, d)."""
+    length = jnp.sqrt(jnp.diagonal(gram))
+    unit = 1 / jnp.where(length > 0, length, 1.0)
+    return length, unit, cholesky(gram * unit[:, None] * unit[None, :])
+
+
 def is_safe(lower: Array) -> Array:
     """Whether the Cholesky factor of correlations has no small pivot.
 
@@ -131,10 +139,7 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
     parts = [part.shift(-scale).dense() for part in (a, b)]
     across, along, left = zip(*((part[:-1, :-1], part[-1, :-1], part[-1, -1]) for part in parts), strict=True)
-    gram = sum(jnp.matmul(x, x.T, precision="highest") for x in across)
-    length = jnp.sqrt(jnp.diagonal(gram))
-    unit = 1 / jnp.where(length > 0, length, 1.0)
-    root = cholesky(gram * unit[:, None] * unit[None, :])
+    length, unit, root = correlation_root(sum(jnp.matmul(x, x.T, precision="highest") for x in across))
     products = sum(jnp.matmul(x, z, precision="highest") for x, z in zip(across, along, strict=True))
     response = solve_lower(root, (products * unit)[:, None])
     weights = solve_upper(root.T, response)[:, 0] * unit

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .base import Array
-from .factors import Factor, drop, estimated_noise, from_columns, is_safe, triangle
-from .lanes import cholesky, unless
+from .factors import Factor, correlation_root, drop, estimated_noise, from_columns, is_safe, triangle
+from .lanes import unless
 
 _CLEAR = 1e4  # correlations are factored of coordinates that are this many roundings of the data long
 _SMALL_SQUARE = 1e-20  # beyond it, and its inverse, products of rows may leave float32's range
@@ -51,8 +51,10 @@ def gram_factor(rows: Array, weights: Array) -> Factor:
         return _reflected(rows, offset, jnp.append(distinct - jnp.arange(num_others), left))
 
     present = weights > 0
-    zero = jnp.zeros(rows.shape[1], rows.dtype)
-    return _factor(weighted, zero, jnp.sum(present), reflected, rows[:, :-1], present)
+    arguments = (weighted, jnp.zeros(rows.shape[1], rows.dtype), jnp.sum(present))
+    if len(rows) < rows.shape[1]:
+        return reflected(*arguments, rows[:, :-1], present)
+    return _factor(*arguments, reflected, rows[:, :-1], present)
 
 
 def _num_distinct(rows: Array, present: Array) -> Array:
@@ -72,9 +74,7 @@ def _factor(rows: Array, offset: Array, count: Array, general: Callable[..., Fac
     """
     gram = jnp.matmul(rows.T, rows, precision="highest")
     square = jnp.diagonal(gram)
-    length = jnp.sqrt(square)
-    unit = 1 / jnp.where(square > 0, length, 1.0)
-    lower = cholesky(gram * unit[:, None] * unit[None, :])
+    length, _, lower = correlation_root(gram)
     clear = jnp.all(square > (_CLEAR * jnp.finfo(rows.dtype).eps) ** 2 * (square + offset**2))
     within = jnp.all((square > _SMALL_SQUARE) & (square < 1 / _SMALL_SQUARE))
     enough = clear & within & is_safe(lower) & (count >= rows.shape[1])

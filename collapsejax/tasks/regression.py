@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..arguments import check_count, check_not_negative, check_positive
 from ..base import Array, pytree, static
 from ..datasets import Rows
-from ..factors import Factor, triangle
+from ..factors import Factor, correlation_root, is_safe, triangle
 from ..lanes import solve_lower, solve_upper, unless
 from ..moments import Gram
 from ..rng import chi, normal, wishart_factor
@@ -107,8 +107,9 @@ class LinearRegression:
     def fit(self, key: Array, truth: RegressionTruth, train: Gram, params: None) -> RegressionParams:
         """The weights A (A'A + ridge)^-1 z, where the Gram matrix of x is A A', and A z its product with y.
 
-        They are the least squares solution, with ridge 0 that of minimum norm, for every rank of A. Solved by the
-        triangle of A, never by A'A itself (Paige 1973, BIT 13, 206, on this way to the minimum norm).
+        They are the least squares solution, with ridge 0 that of minimum norm, for every rank of A (Paige 1973, BIT 13,
+        206, on this way to it). Solved by the triangle of A: where the columns of A are far from collinear by the
+        Cholesky factor of A'A, elsewhere by reflections.
         """
         del key, params
         lower = train.factor.dense()
@@ -116,9 +117,14 @@ class LinearRegression:
         present = jnp.diagonal(across) != 0
         ridge = jnp.asarray(self.ridge, dtype=float)
 
-        def in_general(across: Array, along: Array) -> Array:
+        def reflected(across: Array) -> Array:
             penalty = jnp.diag(jnp.where(present, jnp.sqrt(ridge), 0.0))
-            root = triangle(jnp.concatenate([across, penalty])) + jnp.diag(jnp.where(present, 0.0, 1.0))
+            return triangle(jnp.concatenate([across, penalty])) + jnp.diag(jnp.where(present, 0.0, 1.0))
+
+        def in_general(across: Array, along: Array) -> Array:
+            penalty = jnp.diag(jnp.where(present, ridge, 1.0))
+            length, _, root = correlation_root(jnp.matmul(across.T, across, precision="highest") + penalty)
+            root = unless(is_safe(root), length[:, None] * root, reflected, across)
             right = jnp.where(present, along, 0.0)[:, None]
             solved = solve_upper(root.T, solve_lower(root, right))
             return jnp.matmul(across, solved, precision="highest")[:, 0]

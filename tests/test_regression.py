@@ -90,6 +90,14 @@ def test_fit_is_least_squares(fitted, name):
     assert variance == pytest.approx(residual, rel=1e-4, abs=1e-10)
 
 
+def test_fit_with_a_penalty_where_features_are_almost_collinear(fitted):
+    """Where A'A in float32 has lost what tells them apart."""
+    ((x, y),) = batches(1, 12, 3, True)
+    x[:, 1] += 100 * x[:, 0]
+    weights, _, _ = fitted([(x, y)], ridge=1e-3)
+    np.testing.assert_allclose(weights, exact_fit([(x, y)], ridge=1e-3)[0], rtol=1e-3)
+
+
 REPLACE, ACCUMULATE = cj.Replace(), cj.Accumulate()
 SHORT, LONG = dict(num_samples=12, num_generations=6), dict(num_samples=20, num_generations=4)
 FEW = dict(num_samples=3, num_generations=5)  # rows; the designs below have 8 features

@@ -12,6 +12,15 @@ from .counts import multivariate_hypergeometric
 from .rng import by_weight, subset
 
 
+def _stored(values: Values) -> Values:
+    """The same, in memory. A CPU would fuse a draw of rows into each of their uses, and draw them several times.
+
+    It is the outcome of a condition that holds, which XLA does not know.
+    """
+    holds = jax.lax.optimization_barrier(jnp.bool_(True))
+    return jax.lax.cond(holds, lambda values: values, lambda values: jax.tree.map(jnp.zeros_like, values), values)
+
+
 @pytree
 class Rows:
     """A buffer with room for C rows, filled from the front.
@@ -31,6 +40,7 @@ class Rows:
             return cls(values, jnp.ones(capacity), jnp.int32(capacity))
         filled = jnp.arange(capacity) < count
         values = jax.tree.map(lambda leaf: jnp.where(jnp.expand_dims(filled, range(1, leaf.ndim)), leaf, 0), values)
+        values = jax.lax.platform_dependent(values, cpu=_stored, default=lambda values: values)
         return cls(values, filled.astype(float), jnp.asarray(count, jnp.int32))
 
     @property

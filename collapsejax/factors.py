@@ -94,8 +94,7 @@ def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Fact
 
 
 def correlation_root(gram: Array) -> tuple[Array, Array, Array]:
-    """Lengths (d,) whose squares are the diagonal of `gram` (d, d), their inverses, 1 for 0, and the Cholesky factor of
-    the correlations (d, d)."""
+    """Lengths (d,) behind a Gram matrix (d, d), their inverses, or 1, and the Cholesky factor of its correlations."""
     length = jnp.sqrt(jnp.diagonal(gram))
     unit = 1 / jnp.where(length > 0, length, 1.0)
     return length, unit, cholesky(gram * unit[:, None] * unit[None, :])

@@ -18,6 +18,7 @@ import collapsejax as cj
 from collapsejax import rng, theory
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
+pytestmark = pytest.mark.compiling
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 

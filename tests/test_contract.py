@@ -172,21 +172,25 @@ def test_scan_is_a_python_loop(key, name, workflow):
 
 
 @pytest.mark.slow
-@pytest.mark.bits
 @pytest.mark.parametrize(
     ("name", "workflow"),
     [
-        ("gaussian", "accumulate"),
-        ("kde", "accumulate-subsample"),
+        *[
+            pytest.param(*cell, marks=pytest.mark.bits)
+            for cell in [
+                ("gaussian", "accumulate"),
+                ("kde", "accumulate-subsample"),
+                ("regression", "window"),
+                ("transformer", "accumulate"),
+            ]
+        ],
         ("categorical", "accumulate-subsample"),
         ("gaussian", "accumulate-subsample"),
         ("gaussian", "replace"),
         ("kde", "replace"),
         ("kde", "accumulate"),
-        ("regression", "window"),
         ("kde, schedule of bandwidths, tempered", "fresh-data"),
         ("gaussian", "selected"),
-        ("transformer", "accumulate"),
     ],
 )
 def test_shorter_run_is_a_prefix_bit_for_bit(key, name, workflow):

@@ -8,6 +8,7 @@ from collapsejax import fixation, loop
 from collapsejax.fixation import until_collapse
 from collapsejax.theory.outcomes import fixation_time
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 

@@ -16,6 +16,7 @@ from collapsejax.results import metric_labels
 from collapsejax.tasks.transformer import TransformerParams
 from collapsejax.workflows import PUBLISHED, find
 
+pytestmark = pytest.mark.compiling
 SOURCE = cj.sources.markov(order=1, vocab=4, concentration=0.3, window=6)
 TINY = dict(width=8, depth=1, num_steps=20, batch_size=4, num_test=20, num_scored=5)
 TASK = cj.Transformer(SOURCE, **TINY)

@@ -13,6 +13,8 @@ from collapsejax import language
 from collapsejax.datasets import Rows
 from collapsejax.rng import subset
 
+pytestmark = pytest.mark.compiling
+
 TEACHER = 40
 
 

@@ -114,7 +114,8 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     """Factor of A A' + B B' + v v', vector (d,).
 
     Adding never lowers a pivot, so a pivot that A or B has is kept; one that neither has is kept only when it stands
-    out of the rounding, since the columns of B are often combinations of those of A.
+    out of the rounding, since the columns of B are often combinations of those of A, and only up to the rank that the
+    sum can have.
     """
     scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
     scale = jnp.maximum(scale, jnp.log(jnp.max(jnp.abs(vector))))
@@ -124,8 +125,12 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     lower = triangle(stacked)
     supported = (jnp.diagonal(a.unit) != 0) | (jnp.diagonal(b.unit) != 0)
     noise = estimated_noise(lower, stacked, supported)
-    absent = ~supported & (jnp.abs(jnp.diagonal(lower)) <= noise)
-    return from_columns(drop(lower, absent, noise), jnp.broadcast_to(scale, vector.shape))
+    present = supported | (jnp.abs(jnp.diagonal(lower)) > noise)
+    # The estimate leaves out what new pivots explain. Behind the last pivot there can be, a column is rounding alone.
+    rank = sum(jnp.sum(part.log_scale > -jnp.inf) for part in (a, b)) + jnp.any(vector != 0)
+    behind = ~supported & (jnp.cumsum(present) - present >= rank)
+    lower = jnp.where(behind[None, :], 0.0, drop(lower, ~present, noise))
+    return from_columns(lower, jnp.broadcast_to(scale, vector.shape))
 
 
 def regression_sum(a: Factor, b: Factor) -> Factor:

@@ -136,6 +136,21 @@ def test_sums_within_a_subspace_stay_singular(key, rank):
     assert np.isfinite(pivots[:, :rank]).all()
 
 
+def test_sums_of_new_directions_have_the_rank_of_both(key):
+    """Rounding is taken for no pivot behind the last there can be, where what new pivots explain leaves much of it."""
+    parts = jax.random.normal(key, (300, 2, 15, 40))
+
+    def summed(parts):
+        total = sum_factor(*(gram_factor(part, jnp.ones(15)) for part in parts), jnp.zeros(40))
+        return total.log_pivots(), total.log_scale, total.dense()
+
+    log_pivots, log_scale, dense = map(np.asarray, jax.jit(jax.vmap(summed))(parts))
+    assert np.isfinite(log_pivots[:, :30]).all()
+    assert np.isneginf(log_scale[:, 30:]).all()
+    exact = np.einsum("sbni,sbnj->sij", *[np.asarray(parts, np.float64)] * 2)
+    np.testing.assert_allclose(np.einsum("sik,sjk->sij", *[dense.astype(np.float64)] * 2), exact, atol=1e-4)
+
+
 def test_sum_with_new_directions_becomes_regular(key):
     old, fresh = start(key, 5, 3), start(jax.random.key(3), 5, 9)
     assert np.isneginf(old.log_pivots()).any()

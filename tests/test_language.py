@@ -22,7 +22,6 @@ from collapsejax.language import (
 from collapsejax.language.decoding import draw
 
 SYMBOLS, LENGTH = 5, 6
-pytestmark = pytest.mark.compiling
 DECODERS = {positions: Decoder(SYMBOLS, LENGTH, 8, 2, 2, positions=positions) for positions in ("learned", "rotary")}
 LEARNED = DECODERS["learned"]
 fitted = jax.jit(fit, static_argnames="decoder")  # several tests share a program

@@ -33,6 +33,7 @@ def same(a, b):
 
 
 @pytest.mark.slow
+@pytest.mark.bits
 def test_generation_0_is_the_same_under_every_workflow(key):
     """Bit for bit, though pools have other room, and later generations differ."""
     found = [run(key, TASK, find(name), **SIZE).metrics for name in ("replace", "accumulate")]

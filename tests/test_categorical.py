@@ -11,6 +11,7 @@ import collapsejax as cj
 from collapsejax import loop
 from collapsejax.theory import curve
 
+pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 PROBS = (0.35, 0.25, 0.2, 0.12, 0.06, 0.02)
 

@@ -8,6 +8,8 @@ import collapsejax as cj
 from collapsejax.datasets import Counts, KernelSums, Rows, Spread, Totals
 from collapsejax.moments import Gram, Moments
 
+pytestmark = pytest.mark.compiling
+
 
 def rows_of(key, n, offset=0.0):
     return Rows.of(offset + jax.random.normal(key, (n, 3)))

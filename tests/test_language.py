@@ -21,6 +21,7 @@ from collapsejax.language import (
 )
 from collapsejax.language.decoding import draw
 
+pytestmark = pytest.mark.compiling
 SYMBOLS, LENGTH = 5, 6
 DECODERS = {positions: Decoder(SYMBOLS, LENGTH, 8, 2, 2, positions=positions) for positions in ("learned", "rotary")}
 LEARNED = DECODERS["learned"]
@@ -199,6 +200,7 @@ def test_rows_without_weight_are_not_drawn_where_sums_rise(key):
     assert set(np.asarray(drawn).tolist()) == {0, 2}
 
 
+@pytest.mark.bits
 @pytest.mark.slow
 def test_room_makes_no_difference(key, weighted):
     variables, training = variables_of(key, LEARNED), Training(num_steps=5, batch_size=4)

@@ -7,6 +7,8 @@ import xarray as xr
 import collapsejax as cj
 from collapsejax.results import to_dataset
 
+pytestmark = pytest.mark.compiling
+
 
 def dataset_of(curves, workflows=("accumulate", "replace")):
     """Curves (S, G) for each workflow, as a metric called kl."""

@@ -7,6 +7,8 @@ from checks import assert_mean_is, z_scores
 import collapsejax as cj
 from collapsejax.datasets import Rows
 
+pytestmark = pytest.mark.compiling
+
 
 @pytest.fixture(scope="module")
 def shares():

@@ -13,6 +13,7 @@ from checks import GATE
 
 from collapsejax.language import Decoder, Training
 
+pytestmark = pytest.mark.compiling
 torch = pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 

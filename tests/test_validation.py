@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from xla_flags import UNOPTIMISED
 
 from collapsejax import cli, validation
 from collapsejax.validation import Comparison, Report, cases, validate
+
+pytestmark = pytest.mark.compiling
 
 
 def test_the_table_covers_what_there_is():
@@ -88,10 +89,20 @@ def test_mistakes_are_named():
         validate(num_seeds=10)
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "collapsejax", "validate", *arguments]
-    quickly = os.environ | {"XLA_FLAGS": UNOPTIMISED}  # a hundred programs, and few seeds
-    return subprocess.run(command, capture_output=True, text=True, env=quickly)
+@pytest.fixture
+def run(tmp_path):
+    """Run the command, which keeps its programs for the next call."""
+    settings = {
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+    def call(*arguments):
+        command = [sys.executable, "-m", "collapsejax", "validate", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | settings)
+
+    return call
 
 
 @pytest.mark.slow
@@ -122,7 +133,7 @@ def test_where_nothing_can_be_written_nothing_is_simulated(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_whole_table():
+def test_the_whole_table(run):
     result = run("--num-seeds", "4000", "--seed", "5")
     assert result.returncode == 0, result.stdout[-3000:]
     assert "largest |z|" in result.stdout

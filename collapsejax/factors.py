@@ -94,7 +94,10 @@ def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Fact
 
 
 def correlation_root(gram: Array) -> tuple[Array, Array, Array]:
-    """Lengths (d,) behind a Gram matrix (d, d), their inverses, or 1, and the Cholesky factor of its correlations."""
+    """Lengths (d,), their inverses (d,) and the Cholesky factor (d, d) of the correlations of a Gram matrix (d, d).
+
+    The squares of the lengths are its diagonal; as the inverse of 0 stands 1.
+    """
     length = jnp.sqrt(jnp.diagonal(gram))
     unit = 1 / jnp.where(length > 0, length, 1.0)
     return length, unit, cholesky(gram * unit[:, None] * unit[None, :])

@@ -74,7 +74,8 @@ def in_published_order(workflows: Iterable[str]) -> list[str]:
 
 def broken(workflow: str) -> str:
     """A workflow's name as the title of a narrow panel."""
-    return str(workflow).replace("(", "\n(", 1) if "(" in str(workflow) else str(workflow).replace("-", "-\n", 1)
+    name = str(workflow)
+    return name.replace("(", "\n(", 1) if "(" in name else textwrap.fill(name, 12, break_long_words=False)
 
 
 def label_of(variable: xr.DataArray) -> str:

@@ -105,6 +105,18 @@ class TestAlgebra:
             same(*pair)
 
 
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other backends store what has several uses")
+def test_rows_with_room_for_more_are_drawn_once(key):
+    """Where a draw is computed, its clipping is."""
+
+    def uses(key, n):
+        values = Rows.of(jnp.minimum(jax.random.normal(key, (1000, 2)), 7.125), n).values
+        return jnp.sum(values, axis=0), jnp.max(values), jnp.sum(jnp.exp(values)), values[::2] @ values[1::2].T
+
+    program = jax.jit(jax.vmap(uses, (0, None))).lower(jax.random.split(key, 3), 5).compile().as_text()
+    assert program.count("constant(7.125)") == 1
+
+
 def test_moments_are_those_of_the_rows(key):
     parts = [rows_of(jax.random.key(seed), n, offset) for seed, n, offset in ((0, 5, 0.0), (1, 2, 9.0), (2, 30, -4.0))]
     merge = lambda a, b, c: Moments.of(a).append(Moments.of(b)).append(Moments.of(c))

@@ -200,8 +200,8 @@ def test_rows_without_weight_are_not_drawn_where_sums_rise(key):
     assert set(np.asarray(drawn).tolist()) == {0, 2}
 
 
-@pytest.mark.bits
 @pytest.mark.slow
+@pytest.mark.bits
 def test_room_makes_no_difference(key, weighted):
     variables, training = variables_of(key, LEARNED), Training(num_steps=5, batch_size=4)
     filled = weighted.empty(57).append(weighted)

@@ -28,6 +28,13 @@ def test_mean_and_band():
     assert figure.axes[0].get_yscale() == "linear"
 
 
+def test_titles_are_broken_where_panels_are_too_narrow_for_them():
+    names = ("accumulate-subsample", "fresh-data", "weighted(real_weight=0.3)")
+    figure = cj.plots.curves(dataset_of(np.ones((3, 5, 4)), names))
+    titles = {axis.get_title() for axis in figure.axes}
+    assert titles == {"accumulate-\nsubsample", "fresh-data", "weighted\n(real_weight=0.3)"}
+
+
 def test_a_mean_that_few_seeds_carry_is_dotted():
     """A log-normal variance that grows by 0.5 a generation, from 200 seeds; its logarithm needs no such thing."""
     walk = np.cumsum(np.random.default_rng(1).normal(-0.5, np.sqrt(0.5), (2, 200, 40)), axis=2)

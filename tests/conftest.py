@@ -1,9 +1,9 @@
 import os
 from pathlib import Path
 
-from xla_flags import UNOPTIMISED
+from xla_flags import use_unoptimised
 
-os.environ.setdefault("XLA_FLAGS", UNOPTIMISED)  # empty, it tests what users run
+use_unoptimised()  # unless XLA_FLAGS is set: empty, it tests what users run
 # The command line keeps no compiled programs among the user's, in this process or in one that it starts.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

@@ -1,18 +1,27 @@
 """XLA's flags for tests, most of whose time is compilation."""
 
-import mmap
-from importlib.util import find_spec
-from pathlib import Path
+import os
+import subprocess
+import sys
+
+# Without LLVM's optimiser, and with the older of XLA's two ways to make kernels, compilation takes a third of the time.
+_UNOPTIMISED = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
 
 
-def _is_known(flag):
-    """Whether the installed XLA has this flag; one that it has not would end the process."""
-    for library in Path(find_spec("jaxlib").origin).parent.glob("libjax_common.*"):
-        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return content.find(flag.encode()) >= 0
-    return False
+def accepted(flags):
+    """Those of `flags` that the installed XLA takes, joined; it ends the process for one that it does not know."""
+    if _runs(flags):
+        return " ".join(flags)
+    return " ".join(flag for flag in flags if _runs([flag]))
 
 
-# Without LLVM's optimiser, and with the older of XLA's two ways to make kernels, it takes a third of the time.
-_UNOPTIMISED = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": "false"}
-UNOPTIMISED = " ".join(f"--{flag}={value}" for flag, value in _UNOPTIMISED.items() if _is_known(flag))
+def _runs(flags):
+    environment = os.environ | {"XLA_FLAGS": " ".join(flags), "JAX_PLATFORMS": "cpu"}
+    code = [sys.executable, "-c", "import jax; jax.devices()"]
+    return subprocess.run(code, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def use_unoptimised():
+    """Set XLA_FLAGS unless it is set already; worker processes of pytest inherit what the first process found."""
+    if "XLA_FLAGS" not in os.environ:
+        os.environ["XLA_FLAGS"] = accepted(_UNOPTIMISED)

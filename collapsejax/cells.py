@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, Task, Workflow
-from .checks import Within, knows, size_is_traced
+from .core.base import Array, Task, Workflow
+from .core.checks import Within, knows, size_is_traced
 from .experiment import Result
 from .grid import SPECIMENS, Cell
 from .workflows.choice import alike

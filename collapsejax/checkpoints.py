@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import PyTree
+from .core.base import PyTree
 from .files import provenance, writing
 from .long_programs import Saved
 from .manifest import digest

@@ -14,8 +14,8 @@ import tyro
 import xarray as xr
 
 from . import compilation_cache, console, store
-from .arguments import check_count
-from .checks import is_costly
+from .core.arguments import check_count
+from .core.checks import is_costly
 from .files import reserve_figure
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
@@ -198,6 +198,6 @@ class Plot:
 
 
 def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
-    from . import plots  # matplotlib takes its time, and only some commands draw
+    from . import plots
 
     plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:])

@@ -198,7 +198,7 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
 
 def print_validation(report: Report) -> None:
     """A table of comparisons, a row for each curve, at the iteration where it is furthest off; and the verdict."""
-    from .validation import MOST_Z  # with scipy, which takes its time
+    from .validation import MOST_Z
 
     console = rich.console.Console()
     if not console.is_terminal:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .base import Array, Values, pytree
+from .core.base import Array, Values
+from .core.pytree import pytree
 from .counts import multivariate_hypergeometric
 from .rng import by_weight, subset
 

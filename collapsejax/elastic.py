@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .base import Array
+from .core.base import Array
 from .programs import Program, Shape
 from .states import State, merge
 

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from . import theory
-from .base import Task, Workflow
+from .core.base import Task, Workflow
 from .grid import expand
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .base import Array, Dataset, PyTree, Task, Workflow
-from .checks import Within, check_run, is_literal, knows, room_of, size_of
+from .core.base import Array, Dataset, PyTree, Task, Workflow
+from .core.checks import Within, check_run, is_literal, knows, room_of, size_of
 from .datasets import Rows
 from .threefry import fused, plain
 

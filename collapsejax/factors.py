@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, pytree
+from .core.base import Array
+from .core.pytree import pytree
 from .elementary import exp2
 from .lanes import cholesky, solve_lower, solve_upper, unless
 

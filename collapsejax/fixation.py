@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_count
-from .base import Array, Workflow
-from .checks import check_keys, check_run, is_literal
+from .core.arguments import check_count
+from .core.base import Array, Workflow
+from .core.checks import check_keys, check_run, is_literal
 from .experiment import Experiment
 from .tasks import Categorical
 from .workflows import Replace, Window

@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
-from .base import SequenceSource, Source
+from .core.base import SequenceSource, Source
 from .sources import make
 from .tasks import TASKS
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arguments import check_count
-from .base import Task, Workflow, listed_fields
+from .core.arguments import check_count
+from .core.base import Task, Workflow
+from .core.describe import fields_of, is_array
+from .core.pytree import listed_fields
 from .workflows import find
 
 MOST_CELLS = 10**5
@@ -137,41 +138,5 @@ def _text(value: Any, fields: bool) -> str:
     if not dataclasses.is_dataclass(value):
         return str(value)
     name = getattr(value, "name", type(value).__name__)
-    settings = ", ".join(f"{field}={_text(inner, True)}" for field, inner in _fields(value) if not _is_array(inner))
+    settings = ", ".join(f"{field}={_text(inner, True)}" for field, inner in fields_of(value) if not is_array(inner))
     return f"{name}({settings})" if fields and settings else name
-
-
-def short_text(config: Any) -> str:
-    """A task, workflow or source by its name and the fields that are not as they are by default."""
-    changed, names = [], [field.name for field in dataclasses.fields(config)]
-    for field in dataclasses.fields(config) if "name" not in names else ():
-        value = getattr(config, field.name)
-        if not (_is_array(value) or value is None or value == field.default):
-            changed.append(f"{field.name}={short_text(value) if dataclasses.is_dataclass(value) else value}")
-    name = getattr(config, "name", type(config).__name__)
-    return f"{name}({', '.join(changed)})" if changed else name
-
-
-def _fields(config: Any) -> Iterator[tuple[str, Any]]:
-    return ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
-
-
-def _is_array(value: Any) -> bool:
-    return getattr(value, "ndim", 0) > 0
-
-
-def describe(config: Any) -> Any:
-    """A configuration as JSON values: a class by its `name` and fields, an array by its shape and a digest."""
-    if dataclasses.is_dataclass(config):
-        fields = {name: describe(value) for name, value in _fields(config)}
-        return {"name": getattr(config, "name", type(config).__name__)} | fields
-    if isinstance(config, Mapping):
-        return {str(name): describe(value) for name, value in config.items()}
-    if isinstance(config, list | tuple):
-        return [describe(value) for value in config]
-    if _is_array(config):
-        array = np.asarray(config)
-        return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
-    if callable(config):
-        return f"{config.__module__}.{config.__qualname__}" if hasattr(config, "__qualname__") else repr(config)
-    return config.item() if hasattr(config, "item") else config

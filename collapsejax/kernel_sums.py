@@ -9,7 +9,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 
-from .base import Array
+from .core.base import Array
 from .datasets import Rows
 from .elementary import exp2
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .base import Array, pytree, static
+from .core.base import Array
+from .core.pytree import pytree, static
 from .datasets import Rows
 from .kernel_sums import log_gaussian_sums, log_tophat_sums
 from .rng import normal

@@ -12,8 +12,8 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from .base import Array, PyTree
 from .cells import Cells, Settings, outputs
+from .core.base import Array, PyTree
 from .experiment import Experiment, Running
 from .grid import Cell
 from .loop import COMPILER_OPTIONS

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from .arguments import check_count
-from .base import Array, Task, Workflow
-from .checks import check_key, check_keys, check_no_names, check_run, runs_in_turn, size_is_traced
+from .core.arguments import check_count
+from .core.base import Array, Task, Workflow
+from .core.checks import check_key, check_keys, check_no_names, check_run, runs_in_turn, size_is_traced
 from .experiment import Experiment, Result
 
 COMPILER_OPTIONS = {

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from .base import Array, pytree
+from .core.base import Array
+from .core.pytree import pytree
 from .datasets import Rows, weighted_sum
 from .factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
 from .row_factors import gram_factor, scatter_factor

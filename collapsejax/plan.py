@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_count
-from .base import Array, Task, Workflow
 from .cells import Settings, specimens_of, with_like_workflows
-from .checks import check_key, check_run, is_costly, knows, runs_in_turn
+from .core.arguments import check_count
+from .core.base import Array, Task, Workflow
+from .core.checks import check_key, check_run, is_costly, knows, runs_in_turn
+from .core.describe import describe
 from .files import provenance
-from .grid import RESERVED, SPECIMENS, Cell, Grid, describe, expand
+from .grid import RESERVED, SPECIMENS, Cell, Grid, expand
 from .grouping import grouped
 from .loop import metric_names, result_shapes, state_bytes
 from .manifest import Manifest

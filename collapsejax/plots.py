@@ -9,15 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from .figure_forms import (
-    against,
-    collapse_times,
-    excess,
-    loss_against_share,
-    real_shares,
-    value_lines,
-    value_map,
-)
+from .figure_forms import against, collapse_times, excess, loss_against_share, real_shares, value_lines, value_map
 from .figure_style import (
     COLUMN_WIDTH,
     EXACT,

@@ -11,7 +11,7 @@ import tyro
 import xarray as xr
 
 from . import store
-from .arguments import nearest
+from .core.arguments import nearest
 from .flags import optional
 from .profiles import profile
 from .results import line_dimensions

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from .base import Array
 from .cells import Cells, Settings, outputs
+from .core.base import Array
 from .grid import Cell
 from .loop import COMPILER_OPTIONS, run
 from .states import State, merge, reduce

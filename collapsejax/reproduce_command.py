@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from . import compilation_cache, console
-from .arguments import check_count
+from .core.arguments import check_count
 from .devices import chosen_devices
 from .flags import optional
 from .reproduction import Simulated, simulate, write_index, write_up

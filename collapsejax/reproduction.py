@@ -15,12 +15,12 @@ import numpy as np
 import xarray as xr
 
 from . import store
-from .arguments import check_count
 from .conclusions import CONCLUSIONS
+from .core.arguments import check_count
+from .core.describe import describe
 from .exact import exact_curves
 from .files import provenance, reserve_figure, write_whole
 from .fixation import until_collapse
-from .grid import describe
 from .loop import seed_keys
 from .report import render
 from .studies import Collapse, Study, Sweep, Value
@@ -110,7 +110,7 @@ def write_index(out: Path) -> Path:
 
 def draw(name: str, datasets: Mapping[str, xr.Dataset], exact: Mapping[str, xr.Dataset], folder: Path) -> list[str]:
     """Write all figures of a study as PDF and PNG; returns their stems."""
-    from .study_figures import FIGURES  # matplotlib takes its time
+    from .study_figures import FIGURES
 
     figures = FIGURES[name](datasets, exact)
     for stem, figure in figures.items():

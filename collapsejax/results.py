@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .arguments import nearest
+from .core.arguments import nearest
 from .grid import SPECIMENS
 from .summaries import STATISTICS, exact_statistics
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array
+from .core.base import Array
 from .elementary import log, polynomial
 from .lanes import unless
 from .threefry import Stream, bits_by_column, fused, uniform

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array
+from .core.base import Array
 from .factors import Factor, correlation_root, drop, estimated_noise, from_columns, is_safe, triangle
 from .lanes import unless
 

@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.text import Text
 
 from . import store
-from .arguments import check_count
+from .core.arguments import check_count
 from .flags import optional
 from .specimens import Specimens
 

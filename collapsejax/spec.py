@@ -13,8 +13,8 @@ from typing import Any
 
 import jax
 
-from .arguments import check_count, nearest
-from .base import SequenceSource, Source
+from .core.arguments import check_count, nearest
+from .core.base import SequenceSource, Source
 from .sources import SEQUENCES, SHAPES, make
 from .tasks import TASKS
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from .arguments import check_count, nearest
+from .core.arguments import check_count, nearest
 from .grid import SPECIMENS
 from .results import line_dimensions, metrics_in, milestones
 from .sources.tokenizers import Bytes, Characters

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from . import sources
-from .arguments import nearest
-from .base import Source, Task, Workflow
+from .core.arguments import nearest
+from .core.base import Source, Task, Workflow
 from .tasks import KDE, Categorical, Gaussian, LinearRegression, Transformer
 from .workflows import PUBLISHED, Augment, FreshData, Weighted
 

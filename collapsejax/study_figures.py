@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from . import plots
-from .base import Workflow
+from .core.base import Workflow
 from .figure_style import Figure
 from .results import line_dimensions
 from .tasks import Gaussian

@@ -17,8 +17,8 @@ import xarray as xr
 
 from . import store
 from .ahead import ahead
-from .base import Array, Task, Workflow
-from .checks import is_costly
+from .core.base import Array, Task, Workflow
+from .core.checks import is_costly
 from .elastic import Compiled, Elastic, joined, lowered
 from .grid import SPECIMENS, Cell
 from .long_programs import LongProgram

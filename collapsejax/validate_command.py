@@ -44,7 +44,7 @@ class Validate:
     no_compilation_cache: bool = False
 
     def run(self) -> None:
-        from .validation import validate  # the exact curves need scipy, which takes its time
+        from .validation import validate
 
         out = None if self.out is None else Path(self.out)
         if out is not None and out.suffix != ".json":
@@ -79,7 +79,7 @@ def _as_json(report: Report) -> dict:
 
 
 def _draw(report: Report, scratch: Path) -> None:
-    from . import plots  # matplotlib takes its time
+    from . import plots
 
     scores: dict[str, list[float]] = {}
     for comparison in report.comparisons:

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from . import theory
-from .arguments import check_count, nearest
-from .base import Array
-from .checks import size_is_traced
+from .core.arguments import check_count, nearest
+from .core.base import Array
+from .core.checks import size_is_traced
 from .elastic import Elastic
 from .grid import Cell
 from .presets import Case, Observed, cases

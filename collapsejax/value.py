@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from .base import Array, Task
+from .core.base import Array, Task
+from .core.describe import describe
 from .files import provenance
-from .grid import describe
 from .loop import seed_keys
 from .results import in_order, metric_labels
 from .sweeps import Progress

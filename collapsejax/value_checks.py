@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .arguments import check_count, nearest
-from .base import Task
-from .checks import check_run, knows
+from .core.arguments import check_count, nearest
+from .core.base import Task
+from .core.checks import check_run, knows
 from .workflows import Accumulate
 
 _GENERATORS = ("self", "teacher")

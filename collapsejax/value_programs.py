@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .base import Array, PyTree, Task, Values
-from .checks import runs_in_turn
+from .core.base import Array, PyTree, Task, Values
+from .core.checks import runs_in_turn
 from .datasets import Rows
 from .loop import COMPILER_OPTIONS
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import base, loop
+from collapsejax import loop
+from collapsejax.core import base
 from collapsejax.datasets import Rows
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import pytest
 
 import collapsejax as cj
-from collapsejax.grid import describe, expand
+from collapsejax.core.describe import describe
+from collapsejax.grid import expand
 
 
 @cj.pytree

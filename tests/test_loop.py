@@ -9,7 +9,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.base import pytree, static
+from collapsejax.core.pytree import pytree, static
 from collapsejax.loop import metric_names, state_bytes
 
 pytestmark = pytest.mark.compiling

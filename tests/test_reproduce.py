@@ -10,8 +10,9 @@ import collapsejax as cj
 from collapsejax import studies
 from collapsejax.cli import main
 from collapsejax.conclusions import CONCLUSIONS
+from collapsejax.core.describe import describe
 from collapsejax.findings import count_above, growth, number, order, plateau, slopes
-from collapsejax.grid import describe, expand
+from collapsejax.grid import expand
 from collapsejax.results import to_dataset
 from collapsejax.studies import LONG, STUDIES, Collapse, Study, Sweep, Value, find
 from collapsejax.study_figures import FIGURES

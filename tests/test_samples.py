@@ -6,7 +6,7 @@ import xarray as xr
 
 import collapsejax as cj
 from collapsejax.cli import main
-from collapsejax.grid import describe
+from collapsejax.core.describe import describe
 from collapsejax.sources.tokenizers import Bytes, Characters
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax.grid import describe
+from collapsejax.core.describe import describe
 from collapsejax.sources.corpus import MOST_BYTES, read
 from collapsejax.sources.tokenizers import CHARACTERS, Bytes, Characters
 

@@ -10,7 +10,7 @@ from checks import assert_mean_is
 
 import collapsejax as cj
 from collapsejax import theory
-from collapsejax.base import pytree
+from collapsejax.core.pytree import pytree
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)

@@ -16,8 +16,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, nearest
-from ..base import Array
+from ..core.arguments import check_count, nearest
+from ..core.base import Array
 from .layers import attend, dense, lookup, merge_heads, rotate, rotation, split_heads
 
 POSITIONS = ("learned", "rotary")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count
-from ..base import Array, PyTree
+from ..core.arguments import check_count
+from ..core.base import Array, PyTree
 from ..threefry import fused, uniform
 from .decoder import Decoder, log_likelihood_of
 

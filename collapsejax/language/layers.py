@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array
+from ..core.base import Array
 
 _ROTARY_BASE = 10_000.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from ..base import Array
+from ..core.base import Array
 
 
 def unigram_entropy(tokens_nxL: Array, vocab_size: int) -> Array:

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..arguments import check_count, check_not_negative, check_positive, check_share
-from ..base import Array, PyTree, pytree, static
+from ..core.arguments import check_count, check_not_negative, check_positive, check_share
+from ..core.base import Array, PyTree
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 from ..threefry import fused
 from .decoder import Decoder, log_likelihood_of

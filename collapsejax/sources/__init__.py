@@ -6,8 +6,8 @@ And sequences of tokens: `markov`, and `text`.
 import inspect
 from typing import Any
 
-from ..arguments import nearest
-from ..base import SequenceSource, Source
+from ..core.arguments import nearest
+from ..core.base import SequenceSource, Source
 from .markov import Markov as markov
 from .shapes import Blobs as blobs
 from .shapes import Circles as circles

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..arguments import nearest
+from ..core.arguments import nearest
 
 MOST_BYTES = 2**28
 _KINDS = (".txt", ".md", ".jsonl")

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..arguments import check_count, check_positive
-from ..base import Array, pytree, static
+from ..core.arguments import check_count, check_positive
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..rng import chi
 from ..threefry import fused, uniform
 

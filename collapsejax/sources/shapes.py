@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..arguments import check_count, check_not_negative, check_positive
-from ..base import Array, pytree, static
+from ..core.arguments import check_count, check_not_negative, check_positive
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..rng import normal, normal_log_density
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arguments import nearest
+from ..core.arguments import nearest
 
 _MISSING = {"", "na", "nan", "n/a", "null", "none", "?"}
 

@@ -11,8 +11,9 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from ..arguments import check_count, nearest
-from ..base import Array, pytree, static
+from ..core.arguments import check_count, nearest
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..rng import subset
 from .corpus import read, stdlib
 from .tokenizers import Bytes, Characters

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ..arguments import check_count, check_positive, check_whole_float, nearest
-from ..base import Array, pytree, static
+from ..core.arguments import check_count, check_positive, check_whole_float, nearest
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..counts import multinomial
 from ..datasets import Counts, Rows
 

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlog1py, xlogy
 
-from ..arguments import check_positive, check_whole_float, nearest
-from ..base import Array, pytree, static
+from ..core.arguments import check_positive, check_whole_float, nearest
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..counts import binomial
 from ..datasets import Rows, Totals
 from ..rng import chi

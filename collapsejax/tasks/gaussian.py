@@ -8,8 +8,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, check_features, check_positive
-from ..base import Array, PyTree, Source, pytree, static
+from ..core.arguments import check_count, check_features, check_positive
+from ..core.base import Array, PyTree, Source
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 from ..factors import Factor
 from ..lanes import cholesky, solve_lower

@@ -10,8 +10,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, check_features, check_not_negative, check_positive, nearest
-from ..base import Array, PyTree, Source, pytree, static
+from ..core.arguments import check_count, check_features, check_not_negative, check_positive, nearest
+from ..core.base import Array, PyTree, Source
+from ..core.pytree import pytree, static
 from ..datasets import KernelSums, Rows, Spread
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..threefry import fused

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count
-from ..base import Array, Dataset, PyTree, Task, Values, pytree, static
-from ..checks import is_costly, knows
+from ..core.arguments import check_count
+from ..core.base import Array, Dataset, PyTree, Task, Values
+from ..core.checks import is_costly, knows
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 from ..threefry import fused
 

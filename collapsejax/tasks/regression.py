@@ -7,8 +7,9 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, check_not_negative, check_positive
-from ..base import Array, pytree, static
+from ..core.arguments import check_count, check_not_negative, check_positive
+from ..core.base import Array
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 from ..factors import Factor, correlation_root, is_safe, triangle
 from ..lanes import solve_lower, solve_upper, unless

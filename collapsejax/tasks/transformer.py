@@ -8,8 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, check_positive, nearest
-from ..base import Array, PyTree, SequenceSource, pytree, static
+from ..core.arguments import check_count, check_positive, nearest
+from ..core.base import Array, PyTree, SequenceSource
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 from ..threefry import fused
 

@@ -16,8 +16,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..base import Source, Task, Workflow
-from ..checks import check_run
+from ..core.base import Source, Task, Workflow
+from ..core.checks import check_run
 from ..kernels import KERNELS, BandwidthRule
 from ..sources import Table
 from ..sources import gaussian as gaussian_source

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Task, Workflow
-from ..checks import check_run
+from ..core.base import Task, Workflow
+from ..core.checks import check_run
 from ..sources import Table
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln
 
-from ..base import Task, Workflow
+from ..core.base import Task, Workflow
 from ..kernels import BandwidthRule
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted

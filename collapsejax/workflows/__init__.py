@@ -6,8 +6,8 @@ import ast
 import dataclasses
 from typing import Any
 
-from ..arguments import nearest
-from ..base import Workflow
+from ..core.arguments import nearest
+from ..core.base import Workflow
 from .mixed import Augment, FreshData, Weighted
 from .synthetic import Accumulate, AccumulateSubsample, Replace, Selected, Window
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..base import Array, Dataset, Workflow, pytree
+from ..core.base import Array, Dataset, Workflow
+from ..core.pytree import pytree
 
 
 @pytree

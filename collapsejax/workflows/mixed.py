@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
-from ..arguments import check_count, check_share
-from ..base import Array, Dataset, pytree, static
+from ..core.arguments import check_count, check_share
+from ..core.base import Array, Dataset
+from ..core.pytree import pytree, static
 
 
 @pytree

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..arguments import check_count, check_share
-from ..base import Array, Dataset, Workflow, pytree, static
+from ..core.arguments import check_count, check_share
+from ..core.base import Array, Dataset, Workflow
+from ..core.pytree import pytree, static
 from ..datasets import Rows
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .arguments import check_count
-from .base import Array, Task, Workflow, listed_fields, pytree, static
+from .base import Array, Task, Workflow
+from .pytree import listed_fields, pytree, static
 
 
 @pytree

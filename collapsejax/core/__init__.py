@@ -1,0 +1,1 @@
+"""What every part of the package uses: base classes, pytrees, argument checks, descriptions of configurations."""

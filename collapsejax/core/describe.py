@@ -1,0 +1,46 @@
+"""Configurations as JSON values and as short labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def short_text(config: Any) -> str:
+    """A task, workflow or source by its name and the fields that are not as they are by default."""
+    changed, names = [], [field.name for field in dataclasses.fields(config)]
+    for field in dataclasses.fields(config) if "name" not in names else ():
+        value = getattr(config, field.name)
+        if not (is_array(value) or value is None or value == field.default):
+            changed.append(f"{field.name}={short_text(value) if dataclasses.is_dataclass(value) else value}")
+    name = getattr(config, "name", type(config).__name__)
+    return f"{name}({', '.join(changed)})" if changed else name
+
+
+def fields_of(config: Any) -> Iterator[tuple[str, Any]]:
+    return ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
+
+
+def is_array(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0
+
+
+def describe(config: Any) -> Any:
+    """A configuration as JSON values: a class by its `name` and fields, an array by its shape and a digest."""
+    if dataclasses.is_dataclass(config):
+        fields = {name: describe(value) for name, value in fields_of(config)}
+        return {"name": getattr(config, "name", type(config).__name__)} | fields
+    if isinstance(config, Mapping):
+        return {str(name): describe(value) for name, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [describe(value) for value in config]
+    if is_array(config):
+        array = np.asarray(config)
+        return {"shape": list(array.shape), "sha256": hashlib.sha256(array.tobytes()).hexdigest()}
+    if callable(config):
+        return f"{config.__module__}.{config.__qualname__}" if hasattr(config, "__qualname__") else repr(config)
+    return config.item() if hasattr(config, "item") else config

@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import measure
 
-from collapsejax.elementary import exp2
 from collapsejax.loop import COMPILER_OPTIONS
-from collapsejax.rng import normal
-from collapsejax.threefry import fused
+from collapsejax.numerics.float32 import exp2
+from collapsejax.numerics.random import normal
+from collapsejax.numerics.threefry import fused
 
 Array = jax.Array
 

@@ -5,8 +5,8 @@ import importlib
 from . import sources
 from .core.pytree import pytree, static
 from .loop import Result, run, run_seeds, seed_keys
+from .numerics.threefry import fused
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
-from .threefry import fused
 from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Selected, Weighted, Window
 
 # Names from modules that are slow to import (xarray, matplotlib, scipy), resolved when they are first asked for.

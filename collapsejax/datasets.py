@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from .core.base import Array, Values
 from .core.pytree import pytree
-from .counts import multivariate_hypergeometric
-from .rng import by_weight, subset
+from .numerics.counts import multivariate_hypergeometric
+from .numerics.subsets import by_weight, subset
 
 
 def _stored(values: Values) -> Values:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from .core.base import Array, Dataset, PyTree, Task, Workflow
 from .core.checks import Within, check_run, is_literal, knows, room_of, size_of
 from .datasets import Rows
-from .threefry import fused, plain
+from .numerics.threefry import fused, plain
 
 
 class Result(NamedTuple):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from .core.base import Array
 from .datasets import Rows
-from .elementary import exp2
+from .numerics.float32 import exp2
 
 _LANES = 16  # numbers in a CPU's longest vector: places beyond the last full one would be computed singly
 _BLOCK = 16  # rows that a CPU adds at once, so that it loads and stores the sums once for all of them

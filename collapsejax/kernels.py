@@ -13,7 +13,7 @@ from .core.base import Array
 from .core.pytree import pytree, static
 from .datasets import Rows
 from .kernel_sums import log_gaussian_sums, log_tophat_sums
-from .rng import normal
+from .numerics.random import normal
 
 
 class Kernel(NamedTuple):

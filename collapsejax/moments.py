@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from .core.base import Array
 from .core.pytree import pytree
 from .datasets import Rows, weighted_sum
-from .factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
-from .row_factors import gram_factor, scatter_factor
+from .numerics.factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
+from .numerics.scatter import gram_factor, scatter_factor
 
 T = TypeVar("T")
 

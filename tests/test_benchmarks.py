@@ -15,7 +15,8 @@ import pytest
 from checks import assert_mean_is, assert_same_law
 
 import collapsejax as cj
-from collapsejax import rng, theory
+from collapsejax import theory
+from collapsejax.numerics import random as rng
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
 pytestmark = pytest.mark.compiling

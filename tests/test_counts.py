@@ -6,7 +6,7 @@ from checks import GATE, PLANTED, assert_mean_is, z_scores
 from jax.extend.random import threefry_2x32
 from scipy import special, stats
 
-from collapsejax.counts import (
+from collapsejax.numerics.counts import (
     _LARGEST_SUM,
     _deviance,
     _hat_width,
@@ -16,7 +16,7 @@ from collapsejax.counts import (
     multinomial,
     multivariate_hypergeometric,
 )
-from collapsejax.rng import Stream
+from collapsejax.numerics.random import Stream
 
 REPETITIONS = 80_000
 

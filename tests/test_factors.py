@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapsejax import factors, row_factors
-from collapsejax.factors import Factor, is_safe, zero_factor
-from collapsejax.rng import wishart_factor
+from collapsejax.numerics import factors
+from collapsejax.numerics import scatter as row_factors
+from collapsejax.numerics.factors import Factor, is_safe, zero_factor
+from collapsejax.numerics.random import wishart_factor
 
 # Each as one program: operation by operation takes far longer to compile.
 grown_factor, regression_sum, sum_factor = map(

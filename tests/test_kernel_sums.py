@@ -5,8 +5,9 @@ import pytest
 from scipy.special import logsumexp
 
 import collapsejax as cj
-from collapsejax import elementary, kernel_sums
+from collapsejax import kernel_sums
 from collapsejax.kernels import KERNELS
+from collapsejax.numerics import float32 as elementary
 
 
 def exact_log_sums(kernel, places, rows, bandwidth):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapsejax.lanes import cholesky, lanes_last, solve_lower, solve_upper, unless
+from collapsejax.numerics.batched import cholesky, lanes_last, solve_lower, solve_upper, unless
 
 
 def positive_definite(dim, seeds=5):

@@ -5,7 +5,7 @@ import pytest
 from checks import GATE, assert_mean_is
 from scipy import stats
 
-from collapsejax.rng import chi, wishart_factor
+from collapsejax.numerics.random import chi, wishart_factor
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 9, 999])

@@ -7,8 +7,8 @@ import pytest
 from checks import GATE, z_scores
 from scipy.special import binom, comb
 
-from collapsejax import rng
-from collapsejax.rng import subset
+from collapsejax.numerics import random as rng
+from collapsejax.numerics.subsets import subset
 
 FEWEST = 1e-6  # of total variation, which 10^10 subsets would not show
 

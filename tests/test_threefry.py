@@ -6,8 +6,8 @@ from checks import GATE
 from scipy import special, stats
 
 import collapsejax as cj
-from collapsejax.rng import chi, normal
-from collapsejax.threefry import Stream, bits_by_column, fused, plain
+from collapsejax.numerics.random import chi, normal
+from collapsejax.numerics.threefry import Stream, bits_by_column, fused, plain
 
 SAME = {
     "bits": lambda key: jax.random.bits(key, (3, 5)),

@@ -11,7 +11,7 @@ from checks import GATE, assert_mean_is, z_scores
 import collapsejax as cj
 from collapsejax import language
 from collapsejax.datasets import Rows
-from collapsejax.rng import subset
+from collapsejax.numerics.subsets import subset
 
 pytestmark = pytest.mark.compiling
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from ..core.arguments import check_count
 from ..core.base import Array, PyTree
-from ..threefry import fused, uniform
+from ..numerics.threefry import fused, uniform
 from .decoder import Decoder, log_likelihood_of
 
 _BLOCK = 128  # rows whose caches or logits are held at a time: at width 32 to 128 they fit into a CPU's caches

@@ -10,7 +10,7 @@ from ..core.arguments import check_count, check_not_negative, check_positive, ch
 from ..core.base import Array, PyTree
 from ..core.pytree import pytree, static
 from ..datasets import Rows
-from ..threefry import fused
+from ..numerics.threefry import fused
 from .decoder import Decoder, log_likelihood_of
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..core.arguments import check_count, check_positive
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..rng import chi
-from ..threefry import fused, uniform
+from ..numerics.random import chi
+from ..numerics.threefry import fused, uniform
 
 _MOST_CONTEXTS = 4096
 _BLOCK = 64  # states that are eliminated before the others are told, by one matrix product

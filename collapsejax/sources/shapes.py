@@ -17,7 +17,7 @@ import numpy as np
 from ..core.arguments import check_count, check_not_negative, check_positive
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..rng import normal, normal_log_density
+from ..numerics.random import normal, normal_log_density
 
 
 def _nothing_fixed(self: Any, key: Array) -> tuple[()]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.arguments import check_count
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..rng import subset
+from ..numerics.subsets import subset
 from .table_files import read_csv, read_npy
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.arguments import check_count, nearest
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..rng import subset
+from ..numerics.subsets import subset
 from .corpus import read, stdlib
 from .tokenizers import Bytes, Characters
 

@@ -11,8 +11,8 @@ from jax.scipy.special import xlogy
 from ..core.arguments import check_count, check_positive, check_whole_float, nearest
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..counts import multinomial
 from ..datasets import Counts, Rows
+from ..numerics.counts import multinomial
 
 
 class CategoricalTruth(NamedTuple):

@@ -12,10 +12,10 @@ from jax.scipy.special import gammaln, xlog1py, xlogy
 from ..core.arguments import check_positive, check_whole_float, nearest
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..counts import binomial
 from ..datasets import Rows, Totals
-from ..rng import chi
-from ..threefry import uniform
+from ..numerics.counts import binomial
+from ..numerics.random import chi
+from ..numerics.threefry import uniform
 
 
 class Family(NamedTuple):

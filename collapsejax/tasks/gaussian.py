@@ -12,11 +12,11 @@ from ..core.arguments import check_count, check_features, check_positive
 from ..core.base import Array, PyTree, Source
 from ..core.pytree import pytree, static
 from ..datasets import Rows
-from ..factors import Factor
-from ..lanes import cholesky, solve_lower
 from ..moments import Moments, Origin
-from ..rng import normal, normal_log_density, wishart_factor
-from ..threefry import fused
+from ..numerics.batched import cholesky, solve_lower
+from ..numerics.factors import Factor
+from ..numerics.random import normal, normal_log_density, wishart_factor
+from ..numerics.threefry import fused
 
 
 class GaussianTruth(NamedTuple):

@@ -15,7 +15,7 @@ from ..core.base import Array, PyTree, Source
 from ..core.pytree import pytree, static
 from ..datasets import KernelSums, Rows, Spread
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
-from ..threefry import fused
+from ..numerics.threefry import fused
 
 _FAR = 100.0  # of a bandwidth from the standard deviation of a feature, as a factor
 

@@ -14,7 +14,7 @@ from ..core.base import Array, Dataset, PyTree, Task, Values
 from ..core.checks import is_costly, knows
 from ..core.pytree import pytree, static
 from ..datasets import Rows
-from ..threefry import fused
+from ..numerics.threefry import fused
 
 _NUM_REAL = 1000  # rows that tell which densities real rows have
 _NUM_TAIL = 50  # of these are the tail

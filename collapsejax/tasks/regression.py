@@ -11,11 +11,11 @@ from ..core.arguments import check_count, check_not_negative, check_positive
 from ..core.base import Array
 from ..core.pytree import pytree, static
 from ..datasets import Rows
-from ..factors import Factor, correlation_root, is_safe, triangle
-from ..lanes import solve_lower, solve_upper, unless
 from ..moments import Gram
-from ..rng import chi, normal, wishart_factor
-from ..threefry import fused
+from ..numerics.batched import solve_lower, solve_upper, unless
+from ..numerics.factors import Factor, correlation_root, is_safe, triangle
+from ..numerics.random import chi, normal, wishart_factor
+from ..numerics.threefry import fused
 
 _LARGEST = 1e30  # response relative to x that float32 can hold beside it; squares of such weights are infinite
 

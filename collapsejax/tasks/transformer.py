@@ -12,7 +12,7 @@ from ..core.arguments import check_count, check_positive, nearest
 from ..core.base import Array, PyTree, SequenceSource
 from ..core.pytree import pytree, static
 from ..datasets import Rows
-from ..threefry import fused
+from ..numerics.threefry import fused
 
 _ORDER = 3  # of the n-grams that are counted
 _NUM_SPECIMENS = 5

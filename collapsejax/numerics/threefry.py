@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.random import define_prng_impl, threefry_prng_impl
 
-from .core.base import Array
+from ..core.base import Array
 
 _PLAIN = "threefry2x32"
 _UNROLLED_KEYS = 16  # keys that a split makes one by one, so that those nobody uses are never computed

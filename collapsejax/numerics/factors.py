@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array
-from .core.pytree import pytree
-from .elementary import exp2
-from .lanes import cholesky, solve_lower, solve_upper, unless
+from ..core.base import Array
+from ..core.pytree import pytree
+from .batched import cholesky, solve_lower, solve_upper, unless
+from .float32 import exp2
 
 # A pivot is taken for zero below this many roundings of the data it was computed from.
 _PIVOT_ROUNDINGS = 8

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array
+from ..core.base import Array
 
 _LOG = (-1.2948805e-01, 1.4004637e-01, -1.2167192e-01, 1.4001185e-01, -1.6682303e-01, 2.0010746e-01)
 _LOG += (-2.4999718e-01, 3.3333209e-01, -5.0000000e-01)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from .core.base import Array, PyTree
+from ..core.base import Array, PyTree
 
 _BLOCK = 12  # columns that are written out one by one: ten times as fast as a loop, but slower to compile
 

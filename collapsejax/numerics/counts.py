@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array
+from ..core.base import Array
 from .threefry import Stream
 
 _LARGEST_SUM = 8.0  # mean up to which probabilities are added up: steps are cheap, but as many as the count

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array
+from ..core.base import Array
+from .batched import unless
 from .factors import Factor, correlation_root, drop, estimated_noise, from_columns, is_safe, triangle
-from .lanes import unless
 
 _CLEAR = 1e4  # correlations are factored of coordinates that are this many roundings of the data long
 _SMALL_SQUARE = 1e-20  # beyond it, and its inverse, products of rows may leave float32's range

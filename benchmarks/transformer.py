@@ -28,7 +28,7 @@ import tyro
 from rich.box import SIMPLE
 
 from collapsejax import language
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.loop import COMPILER_OPTIONS
 
 VOCAB_SIZE, WINDOW, DEPTH = 32, 32, 2

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from .core.base import Array, Dataset, PyTree, Task, Workflow
 from .core.checks import Within, check_run, is_literal, knows, room_of, size_of
-from .datasets import Rows
+from .data.rows import Rows
 from .numerics.threefry import fused, plain
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .core.base import Array
-from .datasets import Rows
+from .data.rows import Rows
 from .numerics.float32 import exp2
 
 _LANES = 16  # numbers in a CPU's longest vector: places beyond the last full one would be computed singly

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from .core.base import Array
 from .core.pytree import pytree, static
-from .datasets import Rows
+from .data.rows import Rows
 from .kernel_sums import log_gaussian_sums, log_tophat_sums
 from .numerics.random import normal
 

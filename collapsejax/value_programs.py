@@ -11,7 +11,7 @@ import numpy as np
 
 from .core.base import Array, PyTree, Task, Values
 from .core.checks import runs_in_turn
-from .datasets import Rows
+from .data.rows import Rows
 from .loop import COMPILER_OPTIONS
 
 # What a fit is for: those of a generator have random numbers of their own.

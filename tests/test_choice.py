@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.workflows import WORKFLOWS
 from collapsejax.workflows.choice import OneOf, alike
 

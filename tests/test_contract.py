@@ -10,7 +10,7 @@ import pytest
 import collapsejax as cj
 from collapsejax import loop
 from collapsejax.core import base
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
 pytestmark = pytest.mark.compiling

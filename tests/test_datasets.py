@@ -5,8 +5,10 @@ import pytest
 from checks import GATE, assert_mean_is, z_scores
 
 import collapsejax as cj
-from collapsejax.datasets import Counts, KernelSums, Rows, Spread, Totals
-from collapsejax.moments import Gram, Moments
+from collapsejax.data.counts import Counts, Totals
+from collapsejax.data.kernel_sums import KernelSums, Spread
+from collapsejax.data.moments import Gram, Moments
+from collapsejax.data.rows import Rows
 
 pytestmark = pytest.mark.compiling
 

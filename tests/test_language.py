@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checks import GATE, assert_mean_is
 
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.language import (
     Decoder,
     Training,

@@ -5,7 +5,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax import console, loop
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.long_programs import LongProgram
 from collapsejax.plan import make_plan
 from collapsejax.programs import Shape

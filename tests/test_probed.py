@@ -5,7 +5,7 @@ import pytest
 from checks import assert_mean_is, z_scores
 
 import collapsejax as cj
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 
 pytestmark = pytest.mark.compiling
 

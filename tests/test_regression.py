@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.tasks.regression import RegressionTruth
 from collapsejax.theory import curve
 

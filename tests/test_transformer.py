@@ -11,7 +11,7 @@ from checks import GATE, PLANTED, z_scores
 import collapsejax as cj
 from collapsejax import language, spec
 from collapsejax.cli import main
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.results import metric_labels
 from collapsejax.tasks.transformer import TransformerParams
 from collapsejax.workflows import PUBLISHED, find

@@ -10,7 +10,7 @@ from checks import GATE, assert_mean_is, z_scores
 
 import collapsejax as cj
 from collapsejax import language
-from collapsejax.datasets import Rows
+from collapsejax.data.rows import Rows
 from collapsejax.numerics.subsets import subset
 
 pytestmark = pytest.mark.compiling

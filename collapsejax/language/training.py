@@ -9,7 +9,7 @@ import optax
 from ..core.arguments import check_count, check_not_negative, check_positive, check_share
 from ..core.base import Array, PyTree
 from ..core.pytree import pytree, static
-from ..datasets import Rows
+from ..data.rows import Rows
 from ..numerics.threefry import fused
 from .decoder import Decoder, log_likelihood_of
 

@@ -11,7 +11,8 @@ from jax.scipy.special import xlogy
 from ..core.arguments import check_count, check_positive, check_whole_float, nearest
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..datasets import Counts, Rows
+from ..data.counts import Counts
+from ..data.rows import Rows
 from ..numerics.counts import multinomial
 
 

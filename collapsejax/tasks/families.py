@@ -12,7 +12,8 @@ from jax.scipy.special import gammaln, xlog1py, xlogy
 from ..core.arguments import check_positive, check_whole_float, nearest
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..datasets import Rows, Totals
+from ..data.counts import Totals
+from ..data.rows import Rows
 from ..numerics.counts import binomial
 from ..numerics.random import chi
 from ..numerics.threefry import uniform

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from ..core.arguments import check_count, check_features, check_positive
 from ..core.base import Array, PyTree, Source
 from ..core.pytree import pytree, static
-from ..datasets import Rows
-from ..moments import Moments, Origin
+from ..data.moments import Moments, Origin
+from ..data.rows import Rows
 from ..numerics.batched import cholesky, solve_lower
 from ..numerics.factors import Factor
 from ..numerics.random import normal, normal_log_density, wishart_factor

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from ..core.arguments import check_count, check_features, check_not_negative, check_positive, nearest
 from ..core.base import Array, PyTree, Source
 from ..core.pytree import pytree, static
-from ..datasets import KernelSums, Rows, Spread
+from ..data.kernel_sums import KernelSums, Spread
+from ..data.rows import Rows
 from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..numerics.threefry import fused
 

@@ -13,7 +13,7 @@ from ..core.arguments import check_count
 from ..core.base import Array, Dataset, PyTree, Task, Values
 from ..core.checks import is_costly, knows
 from ..core.pytree import pytree, static
-from ..datasets import Rows
+from ..data.rows import Rows
 from ..numerics.threefry import fused
 
 _NUM_REAL = 1000  # rows that tell which densities real rows have

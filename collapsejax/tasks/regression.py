@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from ..core.arguments import check_count, check_not_negative, check_positive
 from ..core.base import Array
 from ..core.pytree import pytree, static
-from ..datasets import Rows
-from ..moments import Gram
+from ..data.moments import Gram
+from ..data.rows import Rows
 from ..numerics.batched import solve_lower, solve_upper, unless
 from ..numerics.factors import Factor, correlation_root, is_safe, triangle
 from ..numerics.random import chi, normal, wishart_factor

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ..core.arguments import check_count, check_positive, nearest
 from ..core.base import Array, PyTree, SequenceSource
 from ..core.pytree import pytree, static
-from ..datasets import Rows
+from ..data.rows import Rows
 from ..numerics.threefry import fused
 
 _ORDER = 3  # of the n-grams that are counted

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from ..core.arguments import check_count, check_share
 from ..core.base import Array, Dataset, Workflow
 from ..core.pytree import pytree, static
-from ..datasets import Rows
+from ..data.rows import Rows
 
 
 @pytree

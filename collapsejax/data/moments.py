@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from .core.base import Array
-from .core.pytree import pytree
-from .datasets import Rows, weighted_sum
-from .numerics.factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
-from .numerics.scatter import gram_factor, scatter_factor
+from ..core.base import Array
+from ..core.pytree import pytree
+from ..numerics.factors import Factor, grown_factor, regression_sum, sum_factor, zero_factor
+from ..numerics.scatter import gram_factor, scatter_factor
+from .rows import Rows, weighted_sum
 
 T = TypeVar("T")
 

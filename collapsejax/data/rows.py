@@ -1,4 +1,4 @@
-"""What a model can be fitted to: weighted rows, with sums over them or not, and counts."""
+"""Weighted rows: a buffer with room, and draws from it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .core.base import Array, Values
-from .core.pytree import pytree
-from .numerics.counts import multivariate_hypergeometric
-from .numerics.subsets import by_weight, subset
+from ..core.base import Array, Values
+from ..core.pytree import pytree
+from ..numerics.subsets import by_weight, subset
 
 
 def _stored(values: Values) -> Values:
@@ -134,129 +133,3 @@ def weighted_sum(weights: Array, values: Array) -> Array:
     if values.shape[1] == 1:  # where all seeds have the same weights, these would be a matrix, and be transposed
         return jnp.matmul(values[:, 0], weights, precision="highest")[None]
     return jnp.matmul(weights, values, precision="highest")
-
-
-class Spread(NamedTuple):
-    """Weight () and mean (d,) of rows, and their weighted squared distances from it, added up ()."""
-
-    weight: Array
-    mean: Array
-    square: Array
-
-    @classmethod
-    def of(cls, rows: Rows) -> Spread:
-        """The spread of `rows`, whose values are one array (C, d)."""
-        total = jnp.sum(rows.weights)
-        values = jnp.where(rows.weights[:, None] > 0, rows.values, 0.0)  # not what an emptied buffer held before
-        mean = weighted_sum(rows.weights, values) / jnp.where(total > 0, total, 1.0)
-        square = weighted_sum(rows.weights, (values - mean[None, :]) ** 2)
-        return cls(total, mean, jnp.sum(square))
-
-    def empty(self) -> Spread:
-        return Spread(*map(jnp.zeros_like, self))
-
-    def merge(self, other: Spread) -> Spread:
-        """Of both together. Source: Chan, Golub, LeVeque (1983), The American Statistician 37, 242."""
-        total = self.weight + other.weight
-        share = other.weight / jnp.where(total > 0, total, 1.0)
-        step = other.mean - self.mean
-        between = self.weight * share * jnp.sum(step**2)
-        return Spread(total, self.mean + share * step, self.square + other.square + between)
-
-
-@pytree
-class KernelSums:
-    """Rows, with the log of the kernel sum over them at each of m fixed held-out rows, and how they are spread.
-
-    `log_sums` (m,): log sum_i w_i k(test_j, x_i), -inf without data. Appending a batch costs only its own kernel sums,
-    however many rows are there already.
-    """
-
-    rows: Rows
-    log_sums: Array
-    spread: Spread
-
-    def empty(self, capacity: int) -> KernelSums:
-        return KernelSums(self.rows.empty(capacity), jnp.full_like(self.log_sums, -jnp.inf), self.spread.empty())
-
-    def clear(self) -> KernelSums:
-        return KernelSums(self.rows.clear(), jnp.full_like(self.log_sums, -jnp.inf), self.spread.empty())
-
-    def append(self, new: KernelSums) -> KernelSums:
-        return self._with(self.rows.append(new.rows), new)
-
-    def join(self, other: KernelSums) -> KernelSums:
-        return self._with(self.rows.join(other.rows), other)
-
-    def _with(self, rows: Rows, other: KernelSums) -> KernelSums:
-        return KernelSums(rows, jnp.logaddexp(self.log_sums, other.log_sums), self.spread.merge(other.spread))
-
-    def scale(self, weight: Array) -> KernelSums:
-        spread = self.spread._replace(weight=self.spread.weight * weight, square=self.spread.square * weight)
-        return KernelSums(self.rows.scale(weight), self.log_sums + jnp.log(weight), spread)
-
-
-@pytree
-class Counts:
-    """How often each of K outcomes is there, (K,): whole numbers in float32 (exact to 2^24), or sums of weights."""
-
-    counts: Array
-
-    @classmethod
-    def of(cls, rows: Rows, num_outcomes: int) -> Counts:
-        """Counts of `rows`, whose values are outcomes (C,), by weight."""
-        return cls(jnp.zeros(num_outcomes).at[rows.values].add(rows.weights))
-
-    @property
-    def capacity(self) -> Array:
-        """Draws that are counted, ()."""
-        return jnp.sum(self.counts)
-
-    def empty(self, capacity: int) -> Counts:
-        del capacity
-        return Counts(jnp.zeros_like(self.counts))
-
-    def clear(self) -> Counts:
-        return self.empty(0)
-
-    def append(self, new: Counts) -> Counts:
-        return Counts(self.counts + new.counts)
-
-    def join(self, other: Counts) -> Counts:
-        return self.append(other)
-
-    def scale(self, weight: Array) -> Counts:
-        return Counts(self.counts * weight)
-
-    def draw(self, key: Array, k: Array) -> Counts:
-        """Draw k of whole counts uniformly without replacement; k may be traced."""
-        return Counts(multivariate_hypergeometric(key, self.counts, k))
-
-
-@pytree
-class Totals:
-    """Weight () and weighted total () of rows that are numbers."""
-
-    weight: Array
-    total: Array
-
-    @classmethod
-    def of(cls, rows: Rows) -> Totals:
-        """The total of `rows`, whose values are numbers (C,)."""
-        return cls(jnp.sum(rows.weights), jnp.sum(rows.weights * rows.values))
-
-    def empty(self, capacity: int) -> Totals:
-        del capacity
-        return jax.tree.map(jnp.zeros_like, self)
-
-    def clear(self) -> Totals:
-        return self.empty(0)
-
-    def append(self, new: Totals) -> Totals:
-        return jax.tree.map(jnp.add, self, new)
-
-    def join(self, other: Totals) -> Totals:
-        return self.append(other)
-
-    def scale(self, weight: Array) -> Totals:
-        return Totals(self.weight * weight, self.total * weight)

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import logsumexp
 
 import collapsejax as cj
-from collapsejax import kernel_sums
-from collapsejax.kernels import KERNELS
 from collapsejax.numerics import float32 as elementary
+from collapsejax.tasks import kernels
+from collapsejax.tasks.kernels import KERNELS
 
 
 def exact_log_sums(kernel, places, rows, bandwidth):
@@ -42,7 +42,7 @@ def test_kernel_sums_are_exact(monkeypatch, kernel, place):
 
 def test_kernel_sums_of_far_places_are_exact():
     """200 bandwidths from all rows, where float32's kernels are 0: alone, beside near ones, and in one seed of two."""
-    log_sums = jax.jit(kernel_sums.log_gaussian_sums)
+    log_sums = jax.jit(kernels.log_gaussian_sums)
     (near, rows), far = some_places_and_rows(2), some_places_and_rows(2, 200.0)[0]
     bandwidth, mixed = jnp.full(2, 0.9), jnp.concatenate([near[:20], far[:17]])
     for places in (far, mixed):
@@ -59,7 +59,7 @@ def test_empty_slots_may_be_nearer_than_all_rows():
     places = jnp.linspace(15.0, 100.0, 200)[:, None]
     slots = jnp.concatenate([jnp.zeros((1, 1)), places])
     rows = cj.datasets.Rows(slots, (jnp.arange(201) == 0).astype(float), jnp.int32(201))
-    got = jax.jit(kernel_sums.log_gaussian_sums)(places, rows, jnp.ones(1))
+    got = jax.jit(kernels.log_gaussian_sums)(places, rows, jnp.ones(1))
     np.testing.assert_allclose(got, -(places[:, 0] ** 2) / 2, rtol=1e-6)
 
 
@@ -67,14 +67,14 @@ def test_empty_slots_may_be_nearer_than_all_rows():
 def test_kernel_sums_are_exact_around_the_second_look():
     """The first pass is trusted down to kernels of 2^-100: one row, 9 to 14 bandwidths away."""
     places = jnp.linspace(9.0, 14.0, 64)[:, None]
-    got = kernel_sums.log_gaussian_sums(places, cj.datasets.Rows.of(jnp.zeros((1, 1))), jnp.ones(1))
+    got = kernels.log_gaussian_sums(places, cj.datasets.Rows.of(jnp.zeros((1, 1))), jnp.ones(1))
     np.testing.assert_allclose(got, -(np.asarray(places, np.float64)[:, 0] ** 2) / 2, rtol=4e-7)
 
 
 @pytest.mark.slow
 def test_kernel_sums_in_double_precision():
     with jax.enable_x64(True):
-        log_sums = jax.jit(kernel_sums.log_gaussian_sums)
+        log_sums = jax.jit(kernels.log_gaussian_sums)
         for offset in (0.0, 200.0):
             places, rows = some_places_and_rows(2, offset, np.float64)
             got = log_sums(places, rows, jnp.full(2, 0.9))

@@ -1,7 +1,7 @@
 """Tasks: families of models. A file each; they know nothing of one another."""
 
 from .categorical import Categorical
-from .families import ExponentialFamily
+from .exponential_family import ExponentialFamily
 from .gaussian import Gaussian
 from .kde import KDE
 from .probed import Probed

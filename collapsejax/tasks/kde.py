@@ -15,8 +15,9 @@ from ..core.base import Array, PyTree, Source
 from ..core.pytree import pytree, static
 from ..data.kernel_sums import KernelSums, Spread
 from ..data.rows import Rows
-from ..kernels import BANDWIDTH_RULES, KERNELS, BandwidthRule, Width
 from ..numerics.threefry import fused
+from .bandwidths import BANDWIDTH_RULES, BandwidthRule, Width
+from .kernels import KERNELS
 
 _FAR = 100.0  # of a bandwidth from the standard deviation of a feature, as a factor
 

@@ -18,11 +18,12 @@ import numpy as np
 
 from ..core.base import Source, Task, Workflow
 from ..core.checks import check_run
-from ..kernels import KERNELS, BandwidthRule
 from ..sources import Table
 from ..sources import gaussian as gaussian_source
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..tasks.bandwidths import BandwidthRule
 from ..tasks.categorical import ProbsRule
+from ..tasks.kernels import KERNELS
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
 from . import families, outcomes, regression, wishart
 from .engine import Moments, NotLinear, follow

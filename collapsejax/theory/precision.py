@@ -21,8 +21,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from ..core.base import Task, Workflow
-from ..kernels import BandwidthRule
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..tasks.bandwidths import BandwidthRule
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
 from . import wishart
 from .curves import canonical, curve, normal, true_family

@@ -1,56 +1,14 @@
-"""Kernels of density estimates, and rules for their bandwidths."""
+"""Rules for the bandwidth of a kernel density estimate."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from .core.base import Array
-from .core.pytree import pytree, static
-from .data.rows import Rows
-from .kernel_sums import log_gaussian_sums, log_tophat_sums
-from .numerics.random import normal
-
-
-class Kernel(NamedTuple):
-    """A radial kernel of bandwidth 1.
-
-    `log_sums(places, rows, bandwidth)`: log of its sum over rows at places (m, d), but for a constant, (m,);
-    `log_mass(d)`: log of its integral over d dimensions; `variance(d)`: of each of its d coordinates;
-    `sample(key, n, d)`: n draws (n, d).
-    """
-
-    log_sums: Callable[[Array, Rows, Array], Array]
-    log_mass: Callable[[int], float]
-    variance: Callable[[int], float]
-    sample: Callable[[Array, int, int], Array]
-
-
-def _sample_ball(key: Array, n: int, d: int) -> Array:
-    k_direction, k_radius = jax.random.split(key)
-    direction = normal(k_direction, (n, d))
-    radius = jax.random.uniform(k_radius, (n, 1)) ** (1 / d)
-    return direction * radius / jnp.linalg.norm(direction, axis=1, keepdims=True)
-
-
-KERNELS = {
-    "gaussian": Kernel(
-        log_gaussian_sums,
-        lambda d: d / 2 * math.log(2 * math.pi),
-        lambda d: 1.0,
-        lambda key, n, d: normal(key, (n, d)),
-    ),
-    "tophat": Kernel(
-        log_tophat_sums,
-        lambda d: d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1),
-        lambda d: 1 / (d + 2),
-        _sample_ball,
-    ),
-}
+from ..core.base import Array
+from ..core.pytree import pytree, static
+from ..data.rows import Rows
 
 
 @pytree

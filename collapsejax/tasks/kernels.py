@@ -1,17 +1,19 @@
-"""Kernel sums over rows, at each of m places: where nearly all the time of a density estimate goes."""
+"""Kernels of density estimates, and their sums over rows, where nearly all the time of an estimate goes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import partial, reduce
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from .core.base import Array
-from .data.rows import Rows
-from .numerics.float32 import exp2
+from ..core.base import Array
+from ..data.rows import Rows
+from ..numerics.float32 import exp2
+from ..numerics.random import normal
 
 _LANES = 16  # numbers in a CPU's longest vector: places beyond the last full one would be computed singly
 _BLOCK = 16  # rows that a CPU adds at once, so that it loads and stores the sums once for all of them
@@ -87,3 +89,40 @@ def _fold(
     # A CPU's compiler does not vectorise a sum over rows that is fused with its terms; an accelerator's does better
     # with one large kernel than with many small ones.
     return jax.lax.platform_dependent(values, weights, rows.count, cpu=in_blocks, default=at_once)
+
+
+class Kernel(NamedTuple):
+    """A radial kernel of bandwidth 1.
+
+    `log_sums(places, rows, bandwidth)`: log of its sum over rows at places (m, d), but for a constant, (m,);
+    `log_mass(d)`: log of its integral over d dimensions; `variance(d)`: of each of its d coordinates;
+    `sample(key, n, d)`: n draws (n, d).
+    """
+
+    log_sums: Callable[[Array, Rows, Array], Array]
+    log_mass: Callable[[int], float]
+    variance: Callable[[int], float]
+    sample: Callable[[Array, int, int], Array]
+
+
+def _sample_ball(key: Array, n: int, d: int) -> Array:
+    k_direction, k_radius = jax.random.split(key)
+    direction = normal(k_direction, (n, d))
+    radius = jax.random.uniform(k_radius, (n, 1)) ** (1 / d)
+    return direction * radius / jnp.linalg.norm(direction, axis=1, keepdims=True)
+
+
+KERNELS = {
+    "gaussian": Kernel(
+        log_gaussian_sums,
+        lambda d: d / 2 * math.log(2 * math.pi),
+        lambda d: 1.0,
+        lambda key, n, d: normal(key, (n, d)),
+    ),
+    "tophat": Kernel(
+        log_tophat_sums,
+        lambda d: d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1),
+        lambda d: 1 / (d + 2),
+        _sample_ball,
+    ),
+}

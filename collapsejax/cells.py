@@ -13,7 +13,7 @@ from .core.base import Array, Task, Workflow
 from .core.checks import Within, knows, size_is_traced
 from .experiment import Result
 from .grid import SPECIMENS, Cell
-from .workflows.choice import alike
+from .one_of import alike
 
 
 class Settings(NamedTuple):

@@ -7,8 +7,8 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.data.rows import Rows
+from collapsejax.one_of import OneOf, alike
 from collapsejax.workflows import WORKFLOWS
-from collapsejax.workflows.choice import OneOf, alike
 
 SIZE = dict(num_samples=6, num_generations=5)
 MEMBERS = {name: workflow for name, workflow in WORKFLOWS.items() if not hasattr(workflow, "screen")}

@@ -147,7 +147,7 @@ def test_evaluate_against_plain_formulas(key):
     def metrics(rows):
         return task.evaluate(truth, task.fit(key, truth, task.summarize(truth, rows), None))
 
-    got = metrics(cj.datasets.Rows.of(jax.numpy.asarray(sample)))
+    got = metrics(cj.data.rows.Rows.of(jax.numpy.asarray(sample)))
     fitted_mean, fitted = sample.astype(float).mean(axis=0), np.cov(sample.astype(float), rowvar=False, ddof=0)
     ratio = np.linalg.solve(covariance, fitted)
     error = fitted_mean - mean

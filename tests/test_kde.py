@@ -79,7 +79,7 @@ def test_every_fit_is_scikit_learns(key, kernel, bandwidth):
     task = cj.KDE(cj.sources.swiss_roll(), bandwidth, kernel=kernel, num_test=30)
     truth, _ = task.init(key, 60)
     values = task.sample_real(jax.random.key(1), truth, 60)
-    rows = cj.datasets.Rows.of(values).empty(80).append(cj.datasets.Rows.of(values))
+    rows = cj.data.rows.Rows.of(values).empty(80).append(cj.data.rows.Rows.of(values))
     params = task.fit(key, truth, task.summarize(truth, rows), None)
     n, d = values.shape
     width = {"sc": n ** (-1 / (d + 4)), "si": (n * (d + 2) / 4) ** (-1 / (d + 4))}.get(str(bandwidth)[:2], bandwidth)
@@ -106,7 +106,7 @@ def test_kernel_sums_are_carried_on(key):
     """Summaries of two batches, appended, are the summary of all rows; and far rows do not underflow to +inf."""
     task = cj.KDE(cj.sources.moons(), 0.01, num_test=30)
     truth, _ = task.init(key, 20)
-    a, b = (cj.datasets.Rows.of(task.sample_real(jax.random.key(seed), truth, 20)) for seed in (1, 2))
+    a, b = (cj.data.rows.Rows.of(task.sample_real(jax.random.key(seed), truth, 20)) for seed in (1, 2))
     summarize = jax.jit(task.summarize)
     once, of_a, of_b = (summarize(truth, rows) for rows in (a.join(b), a, b))
     merged = of_a.empty(40).append(of_a).append(of_b)
@@ -122,7 +122,7 @@ def test_samples_follow_the_estimate(key, kernel):
     task = cj.KDE(cj.sources.moons(), 0.7, kernel=kernel, num_test=3)
     truth, _ = task.init(key, 5)
     train = task.sample_real(jax.random.key(1), truth, 5)
-    params = task.fit(key, truth, task.summarize(truth, cj.datasets.Rows.of(train)), None)
+    params = task.fit(key, truth, task.summarize(truth, cj.data.rows.Rows.of(train)), None)
     sample = np.asarray(task.sample(jax.random.key(2), truth, params, 200_000), np.float64)
     train = np.asarray(train, np.float64)
     distance = np.linalg.norm(sample[:, None] - train[None], axis=2).min(axis=1)
@@ -146,7 +146,7 @@ def test_degenerate_data_is_infinite_not_nan(key):
     task = cj.KDE(cj.sources.gaussian(2), "scott-scaled", num_test=4)
     truth, _ = task.init(key, 5)
     for value in (1.0, jnp.inf, jnp.nan):
-        rows = cj.datasets.Rows.of(jnp.full((5, 2), value))
+        rows = cj.data.rows.Rows.of(jnp.full((5, 2), value))
         params = task.fit(key, truth, task.summarize(truth, rows), None)
         assert np.isposinf(task.evaluate(truth, params)["test_nll"])
 
@@ -208,7 +208,7 @@ def test_metrics_are_those_of_the_estimate(key):
     task = cj.KDE(MOONS, 0.7, kernel="tophat", num_test=3)
     truth, _ = task.init(key, 5)
     values, weights = task.sample_real(jax.random.key(1), truth, 5), np.array([1.0, 0.5, 0.0, 2.0, 1.0], np.float32)
-    rows = cj.datasets.Rows(values, jnp.asarray(weights), jnp.int32(5))
+    rows = cj.data.rows.Rows(values, jnp.asarray(weights), jnp.int32(5))
     got = task.evaluate(truth, task.fit(key, truth, task.summarize(truth, rows), None))
     mean, covariance = (np.asarray(moment, np.float64) for moment in MOONS.moments(()))
     x, w = np.asarray(values, np.float64), weights / weights.sum()

@@ -23,7 +23,7 @@ def some_places_and_rows(dim, offset=0.0, dtype=np.float32):
     rng = np.random.default_rng(dim)
     places, values = rng.normal(size=(37, dim)).astype(dtype) + dtype(offset), rng.normal(size=(70, dim)).astype(dtype)
     weights = np.append(rng.choice([0.25, 1.0, 3.0], 50), np.zeros(20)).astype(dtype)
-    return jnp.asarray(places), cj.datasets.Rows(jnp.asarray(values), jnp.asarray(weights), jnp.int32(50))
+    return jnp.asarray(places), cj.data.rows.Rows(jnp.asarray(values), jnp.asarray(weights), jnp.int32(50))
 
 
 @pytest.mark.parametrize("place", ["blocks", "at once"])
@@ -58,7 +58,7 @@ def test_empty_slots_may_be_nearer_than_all_rows():
     """One row at 0, 15 to 100 bandwidths away, and an empty slot beside each place."""
     places = jnp.linspace(15.0, 100.0, 200)[:, None]
     slots = jnp.concatenate([jnp.zeros((1, 1)), places])
-    rows = cj.datasets.Rows(slots, (jnp.arange(201) == 0).astype(float), jnp.int32(201))
+    rows = cj.data.rows.Rows(slots, (jnp.arange(201) == 0).astype(float), jnp.int32(201))
     got = jax.jit(kernels.log_gaussian_sums)(places, rows, jnp.ones(1))
     np.testing.assert_allclose(got, -(places[:, 0] ** 2) / 2, rtol=1e-6)
 
@@ -67,7 +67,7 @@ def test_empty_slots_may_be_nearer_than_all_rows():
 def test_kernel_sums_are_exact_around_the_second_look():
     """The first pass is trusted down to kernels of 2^-100: one row, 9 to 14 bandwidths away."""
     places = jnp.linspace(9.0, 14.0, 64)[:, None]
-    got = kernels.log_gaussian_sums(places, cj.datasets.Rows.of(jnp.zeros((1, 1))), jnp.ones(1))
+    got = kernels.log_gaussian_sums(places, cj.data.rows.Rows.of(jnp.zeros((1, 1))), jnp.ones(1))
     np.testing.assert_allclose(got, -(np.asarray(places, np.float64)[:, 0] ** 2) / 2, rtol=4e-7)
 
 
@@ -88,9 +88,9 @@ def test_kernel_sums_without_rows(kernel):
     log_sums, rest = jax.jit(KERNELS[kernel].log_sums), (rows.weights, rows.count)
     assert np.isneginf(log_sums(places, rows.clear(), jnp.ones(2))).all()
     assert np.isneginf(log_sums(places, rows.scale(0.0), jnp.ones(2))).all()
-    assert np.isneginf(log_sums(places, cj.datasets.Rows(rows.values + jnp.inf, *rest), jnp.ones(2))).all()
-    some = cj.datasets.Rows(rows.values.at[:7].set(jnp.inf), *rest)
-    without = cj.datasets.Rows(rows.values, rows.weights.at[:7].set(0.0), rows.count)
+    assert np.isneginf(log_sums(places, cj.data.rows.Rows(rows.values + jnp.inf, *rest), jnp.ones(2))).all()
+    some = cj.data.rows.Rows(rows.values.at[:7].set(jnp.inf), *rest)
+    without = cj.data.rows.Rows(rows.values, rows.weights.at[:7].set(0.0), rows.count)
     np.testing.assert_allclose(log_sums(places, some, jnp.ones(2)), log_sums(places, without, jnp.ones(2)), rtol=1e-6)
 
 

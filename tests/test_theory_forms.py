@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from collapsejax.theory import bandwidths, closed_forms, families, fresh, mixing, outcomes, regression, wishart
-from collapsejax.theory.engine import Ledger, NotLinear, follow
+from collapsejax.theory import bandwidths, closed_forms, fresh, mixing, outcomes, regression, wishart
+from collapsejax.theory import exponential_families as families
+from collapsejax.theory.recursion import Ledger, NotLinear, follow
 from collapsejax.workflows import (
     Accumulate,
     AccumulateSubsample,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from checks import GATE, PLANTED, assert_mean_is, z_scores
 
-from collapsejax.theory import closed_forms, families, fresh, mixing, outcomes, regression, wishart
-from collapsejax.theory.engine import follow
+from collapsejax.theory import closed_forms, fresh, mixing, outcomes, regression, wishart
+from collapsejax.theory import exponential_families as families
+from collapsejax.theory.recursion import follow
 from collapsejax.workflows import AccumulateSubsample, Window
 
 PROBS = np.array([0.35, 0.25, 0.2, 0.12, 0.06, 0.02])

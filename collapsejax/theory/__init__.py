@@ -1,10 +1,11 @@
 """Exact curves, limits and leading orders of model collapse, in float64 and without simulation.
 
 `curve`, `limit`, `asymptote`, `variance` and `informative` take a task and a workflow. The formulas themselves are in
-`engine`, `closed_forms`, `mixing`, `wishart`, `fresh`, `regression`, `outcomes`, `bandwidths` and `families`.
+`recursion`, `closed_forms`, `mixing`, `wishart`, `fresh`, `regression`, `outcomes`, `bandwidths` and
+`exponential_families`.
 """
 
-from . import bandwidths, closed_forms, engine, families, fresh, mixing, outcomes, regression, wishart
+from . import bandwidths, closed_forms, exponential_families, fresh, mixing, outcomes, recursion, regression, wishart
 from .curves import curve
 from .limits import asymptote, limit
 from .precision import informative, trusted, variance
@@ -14,13 +15,13 @@ __all__ = [
     "bandwidths",
     "closed_forms",
     "curve",
-    "engine",
-    "families",
+    "exponential_families",
     "fresh",
     "informative",
     "limit",
     "mixing",
     "outcomes",
+    "recursion",
     "regression",
     "trusted",
     "variance",

@@ -2,11 +2,11 @@
 
 Regressions on a fixed design. With the same X in every batch the weights fitted to several batches are the weighted
 mean of those fitted to each, and these have errors X^+ noise of expected square c = sigma2 d / (n - d - 1) for
-n > d + 1: the recursion of `engine` with a variance that stays, c in place of 1 / n. For n < d - 1 the fit has minimum
-norm, so it stays in the span of X's rows: c = sigma2 n / (d - n - 1), and the part of the true weights outside that
+n > d + 1: the recursion with a variance that stays, c in place of 1 / n. For n < d - 1 the fit has minimum norm, so it
+stays in the span of X's rows: c = sigma2 n / (d - n - 1), and the part of the true weights outside that
 span, of expected square d - n, is lost from the beginning.
 
-Categorical data are rows of K indicators, whose covariance has the trace 1 - sum p^2: `engine` applies as it stands.
+Categorical data are rows of K indicators, whose covariance has the trace 1 - sum p^2: `recursion` applies as it stands.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from ..tasks.bandwidths import BandwidthRule
 from ..tasks.categorical import ProbsRule
 from ..tasks.kernels import KERNELS
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
-from . import families, outcomes, regression, wishart
-from .engine import Moments, NotLinear, follow
+from . import exponential_families as families
+from . import outcomes, regression, wishart
+from .recursion import Moments, NotLinear, follow
 
 Curves = dict[str, np.ndarray]
 
@@ -44,8 +45,8 @@ def curve(task: Task, workflow: Workflow, *, num_samples: int, num_generations: 
 
     Returns:
         By metric. What has no exact curve is absent: nothing is approximated. Sources of each are in the module that
-        computes it: `engine` and `wishart` for Gaussians, `engine` for KDEs, `regression`, `outcomes` for categorical
-        data, `families`.
+        computes it: `recursion` and `wishart` for Gaussians, `recursion` for KDEs, `regression`, `outcomes` for
+        categorical data, `exponential_families`.
 
     Raises:
         ValueError: as `run`.

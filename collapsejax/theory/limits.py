@@ -9,7 +9,8 @@ from ..core.checks import check_run
 from ..sources import Table
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
-from . import bandwidths, closed_forms, families, mixing, outcomes, regression
+from . import bandwidths, closed_forms, mixing, outcomes, regression
+from . import exponential_families as families
 from .curves import canonical, fixed_trace, kernel_widths, normal, true_family, true_probs
 
 

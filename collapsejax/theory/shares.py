@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Ledger
+from .recursion import Ledger
 
 
 def real_share(workflow: Any, num_samples: int, num_generations: int) -> np.ndarray:

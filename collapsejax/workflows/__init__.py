@@ -9,7 +9,8 @@ from typing import Any
 from ..core.arguments import nearest
 from ..core.base import Workflow
 from .mixed import Augment, FreshData, Weighted
-from .synthetic import Accumulate, AccumulateSubsample, Replace, Selected, Window
+from .selected import Selected
+from .self_consuming import Accumulate, AccumulateSubsample, Replace, Window
 
 # Those of the published experiments first, in the order of their figures.
 PUBLISHED = ("replace", "accumulate-subsample", "accumulate")

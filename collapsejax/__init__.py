@@ -9,20 +9,19 @@ from .numerics.threefry import fused
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
 from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Selected, Weighted, Window
 
-# Names from modules that are slow to import (xarray, matplotlib, scipy), resolved when they are first asked for.
+# Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
     "exact_curves": "exact",
     "open": "store",
-    "plots": "plots",
-    "profile": "profiles",
+    "profile": "results.diagnosis",
     "save": "store",
-    "summarize": "results",
+    "summarize": "results.dataset",
     "sweep": "sweeps",
     "synthetic_value": "value",
-    "theory": "theory",
     "until_collapse": "fixation",
     "value_table": "value",
 }
+_LATER_PACKAGES = ("plots", "theory")
 
 __all__ = [
     "KDE",
@@ -49,13 +48,16 @@ __all__ = [
     "sources",
     "static",
     *_LATER,
+    *_LATER_PACKAGES,
 ]
 
 
 def __getattr__(name: str):
-    if name not in _LATER:
+    if name in _LATER:
+        value = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+    elif name in _LATER_PACKAGES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f".{_LATER[name]}", __name__)
-    value = module if name == _LATER[name] and not hasattr(module, name) else getattr(module, name)
     globals()[name] = value
     return value

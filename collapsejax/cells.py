@@ -12,8 +12,9 @@ import numpy as np
 from .core.base import Array, Task, Workflow
 from .core.checks import Within, knows, size_is_traced
 from .experiment import Result
-from .grid import SPECIMENS, Cell
+from .grid import Cell
 from .one_of import alike
+from .results.dataset import SPECIMENS
 
 
 class Settings(NamedTuple):

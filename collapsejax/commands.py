@@ -19,7 +19,8 @@ from .core.checks import is_costly
 from .files import reserve_figure
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
-from .results import check_metrics, line_dimensions
+from .results.dataset import line_dimensions
+from .results.metrics import check_metrics
 from .sources import Table, Text
 from .sweeps import sweep
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer

@@ -20,7 +20,7 @@ from rich.box import SIMPLE
 
 from .manifest import Manifest, Record, Shard
 from .plan import Plan
-from .results import metrics_in, milestones, summarize
+from .results.dataset import metrics_in, milestones, summarize
 from .sweeps import Progress, Timing
 from .sweeps import Report as ProgressReport
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .core.base import Array
 from .programs import Program, Shape
-from .states import State, merge
+from .results.sketch import State, merge
 
 _SAFE_SHARE = 0.8  # of the memory that is free, for one call
 

@@ -25,7 +25,7 @@ from .figure_style import (
     tick_short_log_axes,
     wrapped,
 )
-from .results import line_dimensions, milestones
+from .results.dataset import line_dimensions, milestones
 
 
 def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None) -> Figure:

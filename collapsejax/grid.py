@@ -14,14 +14,11 @@ from .core.arguments import check_count
 from .core.base import Task, Workflow
 from .core.describe import fields_of, is_array
 from .core.pytree import listed_fields
+from .results.dataset import RESERVED
 from .workflows import find
 
 MOST_CELLS = 10**5
 _MOST_NAMED = 3  # workflows in a label
-# Names that results and their stores need for themselves.
-RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration", "shards", "records")
-SPECIMENS, RUNNING = "specimens", "running"
-RESERVED += (SPECIMENS, "specimen", "position", RUNNING)
 
 
 class Cell(NamedTuple):

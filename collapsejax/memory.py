@@ -9,11 +9,10 @@ import xarray as xr
 
 from .arrays import empty
 from .elastic import joined
-from .grid import SPECIMENS
 from .manifest import Manifest, Shard
-from .results import to_dataset
-from .states import State
-from .summaries import STATISTICS, tables
+from .results.dataset import SPECIMENS, to_dataset
+from .results.sketch import State
+from .results.statistics import STATISTICS, tables
 
 
 class Memory:

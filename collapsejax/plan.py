@@ -19,15 +19,15 @@ from .core.base import Array, Task, Workflow
 from .core.checks import check_key, check_run, is_costly, knows, runs_in_turn
 from .core.describe import describe
 from .files import provenance
-from .grid import RESERVED, SPECIMENS, Cell, Grid, expand
+from .grid import Cell, Grid, expand
 from .grouping import grouped
 from .loop import metric_names, result_shapes, state_bytes
 from .manifest import Manifest
 from .programs import Shape, free_bytes, host_free_bytes
-from .results import in_order
+from .results.dataset import RESERVED, SPECIMENS, in_order
+from .results.sketch import state_bytes as summary_bytes
+from .results.statistics import STATISTICS
 from .shards import check_place
-from .states import state_bytes as summary_bytes
-from .summaries import STATISTICS
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _TOGETHER, _FEWEST_TOGETHER = 4096, 16

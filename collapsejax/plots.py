@@ -24,7 +24,8 @@ from .figure_style import (
     tick_short_log_axes,
     wrapped,
 )
-from .results import check_metrics, line_dimensions, metrics_in, summarize
+from .results.dataset import line_dimensions, metrics_in, summarize
+from .results.metrics import check_metrics
 from .theory import trusted
 
 __all__ = [

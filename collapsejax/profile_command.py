@@ -13,8 +13,8 @@ import xarray as xr
 from . import store
 from .core.arguments import nearest
 from .flags import optional
-from .profiles import profile
-from .results import line_dimensions
+from .results.dataset import line_dimensions
+from .results.diagnosis import profile
 
 
 @dataclasses.dataclass(frozen=True)

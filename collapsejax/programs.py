@@ -20,7 +20,7 @@ from .cells import Cells, Settings, outputs
 from .core.base import Array
 from .grid import Cell
 from .loop import COMPILER_OPTIONS, run
-from .states import State, merge, reduce
+from .results.sketch import State, merge, reduce
 
 SEEDS = PartitionSpec(None, "seed")
 

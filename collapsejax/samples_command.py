@@ -13,7 +13,7 @@ from rich.text import Text
 from . import store
 from .core.arguments import check_count
 from .flags import optional
-from .specimens import Specimens
+from .results.samples import Specimens
 
 
 @dataclasses.dataclass(frozen=True)

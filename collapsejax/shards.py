@@ -27,10 +27,10 @@ import zarr
 
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
 from .files import locked, provenance, write_whole, writing
-from .grid import SPECIMENS
 from .manifest import Manifest, Record, Shard, digest
-from .states import State
-from .summaries import STATISTICS, tables
+from .results.dataset import SPECIMENS
+from .results.sketch import State
+from .results.statistics import STATISTICS, tables
 
 _MANIFEST_LOCK = ".manifest.lock"
 

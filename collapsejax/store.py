@@ -10,7 +10,7 @@ from pathlib import Path
 import xarray as xr
 
 from .files import staged
-from .results import in_order
+from .results.dataset import in_order
 from .shards import Shards
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from . import plots
 from .core.base import Workflow
 from .figure_style import Figure
-from .results import line_dimensions
+from .results.dataset import line_dimensions
 from .tasks import Gaussian
 from .theory import curve
 from .theory.outcomes import fixation_time_asymptote

@@ -20,15 +20,16 @@ from .ahead import ahead
 from .core.base import Array, Task, Workflow
 from .core.checks import is_costly
 from .elastic import Compiled, Elastic, joined, lowered
-from .grid import SPECIMENS, Cell
+from .grid import Cell
 from .long_programs import LongProgram
 from .long_runs import LongRuns
 from .manifest import Shard
 from .memory import Memory
 from .plan import Plan, make_plan
 from .programs import Program, Shape
+from .results.dataset import SPECIMENS
+from .results.sketch import State
 from .shards import Shards
-from .states import State
 
 
 class Progress(NamedTuple):

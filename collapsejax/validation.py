@@ -18,7 +18,7 @@ from .elastic import Elastic
 from .grid import Cell
 from .presets import Case, Observed, cases
 from .programs import Program, Settings, Shape
-from .summaries import STATISTICS, statistics
+from .results.statistics import STATISTICS, statistics
 from .tasks import Gaussian
 from .workflows import Accumulate, Replace
 

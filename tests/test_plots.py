@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import collapsejax as cj
-from collapsejax.results import to_dataset
+from collapsejax.results.dataset import to_dataset
 
 pytestmark = pytest.mark.compiling
 

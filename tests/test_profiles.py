@@ -4,8 +4,8 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.cli import main
-from collapsejax.profiles import DEFINITIONS
-from collapsejax.results import summarize, to_dataset
+from collapsejax.results.dataset import summarize, to_dataset
+from collapsejax.results.diagnosis import DEFINITIONS
 
 RNG = np.random.default_rng(0)
 

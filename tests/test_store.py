@@ -7,7 +7,8 @@ import xarray as xr
 
 import collapsejax as cj
 from collapsejax import store
-from collapsejax.results import METRICS, milestones
+from collapsejax.results.dataset import milestones
+from collapsejax.results.metrics import METRICS
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from collapsejax.results import summarize
-from collapsejax.states import BINS, MOMENTS, State, _log, merge, reduce, window
-from collapsejax.summaries import QUANTILES, STATISTICS, statistics
+from collapsejax.results.dataset import summarize
+from collapsejax.results.sketch import BINS, MOMENTS, State, _log, merge, reduce, window
+from collapsejax.results.statistics import QUANTILES, STATISTICS, statistics
 
 SEEDS = 4000
 

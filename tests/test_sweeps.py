@@ -11,7 +11,7 @@ import pytest
 import collapsejax as cj
 from collapsejax import programs
 from collapsejax.plan import make_plan
-from collapsejax.summaries import STATISTICS
+from collapsejax.results.statistics import STATISTICS
 from collapsejax.sweeps import carry_out, rehearse
 from collapsejax.workflows import find
 

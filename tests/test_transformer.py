@@ -12,7 +12,7 @@ import collapsejax as cj
 from collapsejax import language, spec
 from collapsejax.cli import main
 from collapsejax.data.rows import Rows
-from collapsejax.results import metric_labels
+from collapsejax.results.metrics import metric_labels
 from collapsejax.tasks.transformer import TransformerParams
 from collapsejax.workflows import PUBLISHED, find
 

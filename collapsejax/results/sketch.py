@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array
+from ..core.base import Array
 
 BINS = 2048
 _HIGHEST_LEVEL = 20  # 2^31 patterns in 2^11 bins

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from .core.arguments import check_count, nearest
-from .grid import SPECIMENS
-from .results import line_dimensions, metrics_in, milestones
-from .sources.tokenizers import Bytes, Characters
+from ..core.arguments import check_count, nearest
+from ..sources.tokenizers import Bytes, Characters
+from .dataset import SPECIMENS, line_dimensions, metrics_in, milestones
 
 _UNSEEN = "\N{MIDDLE DOT}"  # in place of what would move a terminal's cursor
 

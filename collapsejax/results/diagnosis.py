@@ -12,8 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from .results import check_metrics, line_dimensions, metrics_in
-from .verdicts import Medians, Profile, Verdict, judge, unknown
+from .dataset import line_dimensions, metrics_in
+from .metrics import check_metrics
+from .verdict import Medians, Profile, Verdict, judge, unknown
 
 # The first of these that is there and finite is the risk; the former are in nats, where differences count and not
 # ratios, and the latter 0 at best.

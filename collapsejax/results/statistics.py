@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from .states import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, State, merge, window
+from .sketch import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, State, merge, window
 
 QUANTILES = {"q0.025": 0.025, "q0.25": 0.25, "median": 0.5, "q0.75": 0.75, "q0.975": 0.975}
 STATISTICS = {

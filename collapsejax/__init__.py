@@ -12,9 +12,9 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
     "exact_curves": "exact",
-    "open": "store",
+    "open": "store.datasets",
     "profile": "results.diagnosis",
-    "save": "store",
+    "save": "store.datasets",
     "summarize": "results.dataset",
     "sweep": "sweeps",
     "synthetic_value": "value",

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .core.base import PyTree
-from .files import provenance, writing
 from .long_programs import Saved
-from .manifest import digest
+from .store.files import writing
+from .store.manifest import digest
+from .store.provenance import provenance
 
 
 class Checkpoints:

@@ -13,15 +13,16 @@ import jax
 import tyro
 import xarray as xr
 
-from . import compilation_cache, console, store
+from . import compilation_cache, console
 from .core.arguments import check_count
 from .core.checks import is_costly
-from .files import reserve_figure
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
 from .loop import metric_names
 from .results.dataset import line_dimensions
 from .results.metrics import check_metrics
 from .sources import Table, Text
+from .store import datasets
+from .store.files import reserve_figure
 from .sweeps import sweep
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from .workflows import PUBLISHED, find
@@ -76,12 +77,16 @@ class Simulation:
             # The inner of the two, so that the results are safe before anything is drawn.
             grows = self.out and is_costly(task) and not (self.overwrite and Path(self.out).exists())
             reserved = self.out and not grows
-            with store.reserve(self.out, overwrite=self.overwrite) if reserved else contextlib.nullcontext() as scratch:
+            with (
+                datasets.reserve(self.out, overwrite=self.overwrite)
+                if reserved
+                else contextlib.nullcontext() as scratch
+            ):
                 with console.progress() as progress:
                     options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed), progress=progress)
                     dataset = sweep(task, self.workflow, **options, out=self.out if grows else None)
                 if scratch:
-                    store.write(dataset, scratch)
+                    datasets.write(dataset, scratch)
             console.print_tables(dataset, self.metric)
             if figure:
                 _draw(dataset, self.metric, figure, self.plot)
@@ -184,7 +189,7 @@ class Plot:
     metric: optional(list[str], "NAME [NAME ...]") = None
 
     def run(self) -> None:
-        dataset = store.open(self.store)
+        dataset = datasets.open(self.store)
         out = Path(self.out or Path(self.store).with_suffix(".png"))
         swept = line_dimensions(dataset)
         if "num_samples" in swept:

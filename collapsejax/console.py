@@ -18,9 +18,9 @@ import rich.table
 import xarray as xr
 from rich.box import SIMPLE
 
-from .manifest import Manifest, Record, Shard
 from .plan import Plan
 from .results.dataset import metrics_in, milestones, summarize
+from .store.manifest import Manifest, Record, Shard
 from .sweeps import Progress, Timing
 from .sweeps import Report as ProgressReport
 

@@ -14,11 +14,11 @@ from .cells import Settings
 from .checkpoints import Checkpoints
 from .grid import Cell
 from .long_programs import Jobs, LongProgram, Saved, joined_generations
-from .manifest import Shard
 from .memory import Memory
 from .programs import Shape, of_each_job
 from .results.dataset import RUNNING
-from .shards import Shards
+from .store.manifest import Shard
+from .store.shards import Shards
 
 
 class LongRuns:

@@ -18,16 +18,16 @@ from .core.arguments import check_count
 from .core.base import Array, Task, Workflow
 from .core.checks import check_key, check_run, is_costly, knows, runs_in_turn
 from .core.describe import describe
-from .files import provenance
 from .grid import Cell, Grid, expand
 from .grouping import grouped
 from .loop import metric_names, result_shapes, state_bytes
-from .manifest import Manifest
 from .programs import Shape, free_bytes, host_free_bytes
 from .results.dataset import RESERVED, SPECIMENS, in_order
 from .results.sketch import state_bytes as summary_bytes
 from .results.statistics import STATISTICS
-from .shards import check_place
+from .store.manifest import Manifest
+from .store.provenance import provenance
+from .store.shards import check_place
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _TOGETHER, _FEWEST_TOGETHER = 4096, 16

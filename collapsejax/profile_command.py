@@ -10,11 +10,11 @@ from typing import Any
 import tyro
 import xarray as xr
 
-from . import store
 from .core.arguments import nearest
 from .flags import optional
 from .results.dataset import line_dimensions
 from .results.diagnosis import profile
+from .store import datasets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Profile:
     loss: optional(str, "NAME") = None
 
     def run(self) -> None:
-        result = store.open(self.store)
-        baseline = result if self.baseline is None else store.open(self.baseline)
+        result = datasets.open(self.store)
+        baseline = result if self.baseline is None else datasets.open(self.baseline)
         if self.baseline is not None and self.against is None:
             raise ValueError(f"baseline={self.baseline}: say which of its workflows, with --against")
         if self.against is not None:

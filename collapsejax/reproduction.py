@@ -14,15 +14,16 @@ import jax
 import numpy as np
 import xarray as xr
 
-from . import store
 from .conclusions import CONCLUSIONS
 from .core.arguments import check_count
 from .core.describe import describe
 from .exact import exact_curves
-from .files import provenance, reserve_figure, write_whole
 from .fixation import until_collapse
 from .loop import seed_keys
 from .report import render
+from .store import datasets
+from .store.files import reserve_figure, write_whole
+from .store.provenance import provenance
 from .studies import Collapse, Study, Sweep, Value
 from .sweeps import Progress, sweep
 from .theory.outcomes import fixation_time
@@ -193,7 +194,7 @@ def _kept(
             raise ValueError(f"{path}: is there already, of another study; choose another folder (--out)")
         return dataset, False
     dataset = make()
-    store.save(dataset.assign_attrs(dataset.attrs | {"asked": asked} | provenance()), path)
+    datasets.save(dataset.assign_attrs(dataset.attrs | {"asked": asked} | provenance()), path)
     return dataset, True
 
 

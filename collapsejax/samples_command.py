@@ -10,10 +10,10 @@ import tyro
 from rich.box import SIMPLE
 from rich.text import Text
 
-from . import store
 from .core.arguments import check_count
 from .flags import optional
 from .results.samples import Specimens
+from .store import datasets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Samples:
 
     def run(self) -> None:
         try:
-            specimens = Specimens(store.open(self.store))
+            specimens = Specimens(datasets.open(self.store))
         except ValueError as error:
             raise ValueError(f"{self.store}: {str(error).removeprefix(f'{self.store}: ')}") from None
         workflows = self.workflow or specimens.workflows()

@@ -18,7 +18,7 @@ from . import compilation_cache, console, spec
 from .devices import chosen_devices, split_cpu
 from .flags import SETTINGS, SequenceFlags, SweepTaskFlags, optional
 from .plan import make_plan
-from .shards import Shards
+from .store.shards import Shards
 from .sweeps import Progress, Report, carry_out, rehearse
 
 

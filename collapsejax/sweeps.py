@@ -15,7 +15,6 @@ import jax
 import numpy as np
 import xarray as xr
 
-from . import store
 from .ahead import ahead
 from .core.base import Array, Task, Workflow
 from .core.checks import is_costly
@@ -23,13 +22,14 @@ from .elastic import Compiled, Elastic, joined, lowered
 from .grid import Cell
 from .long_programs import LongProgram
 from .long_runs import LongRuns
-from .manifest import Shard
 from .memory import Memory
 from .plan import Plan, make_plan
 from .programs import Program, Shape
 from .results.dataset import SPECIMENS
 from .results.sketch import State
-from .shards import Shards
+from .store import datasets
+from .store.manifest import Shard
+from .store.shards import Shards
 
 
 class Progress(NamedTuple):
@@ -124,7 +124,7 @@ def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
             raise
         results.finish()
         run.forget_checkpoints()
-    dataset = store.open(plan.out) if plan.out else results.dataset()
+    dataset = datasets.open(plan.out) if plan.out else results.dataset()
     return dataset.assign_attrs(run.account())
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from . import compilation_cache, console
 from .devices import chosen_devices
-from .files import provenance, reserve_figure, write_whole
 from .flags import optional
+from .store.files import reserve_figure, write_whole
+from .store.provenance import provenance
 from .sweeps import Progress
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 import collapsejax as cj
-from collapsejax import store
 from collapsejax.results.dataset import milestones
 from collapsejax.results.metrics import METRICS
+from collapsejax.store import datasets
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def test_a_failure_leaves_what_was_there(dataset, tmp_path):
     cj.save(dataset, tmp_path / "a.zarr")
 
     def interrupted():
-        with store.reserve(tmp_path / "a.zarr", overwrite=True) as scratch:
-            store.write(dataset.isel(seed=slice(3)), scratch)
+        with datasets.reserve(tmp_path / "a.zarr", overwrite=True) as scratch:
+            datasets.write(dataset.isel(seed=slice(3)), scratch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -91,8 +91,8 @@ def test_what_came_meanwhile_is_kept(dataset, tmp_path):
     """Two runs with one name: the second to finish finds the first's results there."""
 
     def second():
-        with store.reserve(tmp_path / "a.zarr") as scratch:
-            store.write(dataset, scratch)
+        with datasets.reserve(tmp_path / "a.zarr") as scratch:
+            datasets.write(dataset, scratch)
             cj.save(dataset.isel(seed=slice(3)), tmp_path / "a.zarr")
 
     with pytest.raises(ValueError, match="something else was written there meanwhile"):

@@ -14,11 +14,11 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
+from ..results.dataset import SPECIMENS, coordinates, inner_dimensions
+from ..results.metrics import metric_labels
+from ..results.sketch import BINS, NUM_MOMENTS
+from ..results.statistics import STATISTICS
 from .manifest import Manifest
-from .results.dataset import SPECIMENS, coordinates, inner_dimensions
-from .results.metrics import metric_labels
-from .results.sketch import BINS, NUM_MOMENTS
-from .results.statistics import STATISTICS
 
 # A reader without our records still notices a damaged chunk.
 _CODECS = (ZstdCodec(level=1), Crc32cCodec())

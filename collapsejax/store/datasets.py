@@ -9,8 +9,8 @@ from pathlib import Path
 
 import xarray as xr
 
+from ..results.dataset import in_order
 from .files import staged
-from .results.dataset import in_order
 from .shards import Shards
 
 

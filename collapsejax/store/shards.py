@@ -25,12 +25,13 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from ..results.dataset import SPECIMENS
+from ..results.sketch import State
+from ..results.statistics import STATISTICS, tables
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
-from .files import locked, provenance, write_whole, writing
+from .files import locked, write_whole, writing
 from .manifest import Manifest, Record, Shard, digest
-from .results.dataset import SPECIMENS
-from .results.sketch import State
-from .results.statistics import STATISTICS, tables
+from .provenance import provenance
 
 _MANIFEST_LOCK = ".manifest.lock"
 

@@ -1,0 +1,39 @@
+"""What made a result: versions, platform, device and commit."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+@functools.cache
+def provenance() -> dict[str, Any]:
+    """Versions, platform, device and, in a working copy of the repository, the commit that make a result."""
+    packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")
+    return {
+        **{f"version_{package}": version(package) for package in packages},
+        "version_python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """The commit of this file, with "-dirty" after local changes; "unknown" where git does not track this file."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -11,12 +11,12 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
-    "exact_curves": "exact",
+    "exact_curves": "sweeps.exact_curves",
     "open": "store.datasets",
     "profile": "results.diagnosis",
     "save": "store.datasets",
     "summarize": "results.dataset",
-    "sweep": "sweeps",
+    "sweep": "sweeps.run",
     "synthetic_value": "value",
     "until_collapse": "fixation",
     "value_table": "value",

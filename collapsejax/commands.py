@@ -23,7 +23,7 @@ from .results.metrics import check_metrics
 from .sources import Table, Text
 from .store import datasets
 from .store.files import reserve_figure
-from .sweeps import sweep
+from .sweeps.run import sweep
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from .workflows import PUBLISHED, find
 

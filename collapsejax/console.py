@@ -18,11 +18,11 @@ import rich.table
 import xarray as xr
 from rich.box import SIMPLE
 
-from .plan import Plan
 from .results.dataset import metrics_in, milestones, summarize
 from .store.manifest import Manifest, Record, Shard
-from .sweeps import Progress, Timing
-from .sweeps import Report as ProgressReport
+from .sweeps.plan import Plan
+from .sweeps.run import Progress, Timing
+from .sweeps.run import Report as ProgressReport
 
 if TYPE_CHECKING:
     from .validation import Report

@@ -17,7 +17,6 @@ import xarray as xr
 from .conclusions import CONCLUSIONS
 from .core.arguments import check_count
 from .core.describe import describe
-from .exact import exact_curves
 from .fixation import until_collapse
 from .loop import seed_keys
 from .report import render
@@ -25,7 +24,8 @@ from .store import datasets
 from .store.files import reserve_figure, write_whole
 from .store.provenance import provenance
 from .studies import Collapse, Study, Sweep, Value
-from .sweeps import Progress, sweep
+from .sweeps.exact_curves import exact_curves
+from .sweeps.run import Progress, sweep
 from .theory.outcomes import fixation_time
 from .value import synthetic_value
 

@@ -17,9 +17,9 @@ import tyro
 from . import compilation_cache, console, spec
 from .devices import chosen_devices, split_cpu
 from .flags import SETTINGS, SequenceFlags, SweepTaskFlags, optional
-from .plan import make_plan
 from .store.shards import Shards
-from .sweeps import Progress, Report, carry_out, rehearse
+from .sweeps.plan import make_plan
+from .sweeps.run import Progress, Report, carry_out, rehearse
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .devices import chosen_devices
 from .flags import optional
 from .store.files import reserve_figure, write_whole
 from .store.provenance import provenance
-from .sweeps import Progress
+from .sweeps.run import Progress
 
 if TYPE_CHECKING:
     from .validation import Report

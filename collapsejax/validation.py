@@ -14,11 +14,11 @@ from . import theory
 from .core.arguments import check_count, nearest
 from .core.base import Array
 from .core.checks import size_is_traced
-from .elastic import Elastic
-from .grid import Cell
 from .presets import Case, Observed, cases
-from .programs import Program, Settings, Shape
 from .results.statistics import STATISTICS, statistics
+from .sweeps.elastic import Elastic
+from .sweeps.grid import Cell
+from .sweeps.program import Program, Settings, Shape
 from .tasks import Gaussian
 from .workflows import Accumulate, Replace
 

@@ -20,7 +20,7 @@ from .loop import seed_keys
 from .results.dataset import in_order
 from .results.metrics import metric_labels
 from .store.provenance import provenance
-from .sweeps import Progress
+from .sweeps.run import Progress
 from .value_checks import check_candidates, check_names, check_sizes, check_task
 from .value_programs import CELL, GENERATOR, Fitted, Programs, Rooms
 

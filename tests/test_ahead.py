@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import programs
-from collapsejax.ahead import ahead
+from collapsejax.sweeps import program as programs
+from collapsejax.sweeps.ahead import ahead
 
 pytestmark = pytest.mark.usefixtures("cache")
 

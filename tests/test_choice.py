@@ -7,7 +7,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.data.rows import Rows
-from collapsejax.one_of import OneOf, alike
+from collapsejax.sweeps.one_of import OneOf, alike
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=6, num_generations=5)

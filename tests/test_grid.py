@@ -5,7 +5,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.core.describe import describe
-from collapsejax.grid import expand
+from collapsejax.sweeps.grid import expand
 
 
 @cj.pytree

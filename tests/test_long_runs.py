@@ -6,10 +6,10 @@ import pytest
 import collapsejax as cj
 from collapsejax import console, loop
 from collapsejax.data.rows import Rows
-from collapsejax.long_programs import LongProgram
-from collapsejax.plan import make_plan
-from collapsejax.programs import Shape
-from collapsejax.sweeps import rehearse
+from collapsejax.sweeps.long_program import LongProgram
+from collapsejax.sweeps.plan import make_plan
+from collapsejax.sweeps.program import Shape
+from collapsejax.sweeps.run import rehearse
 from collapsejax.workflows import find
 
 pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]

@@ -12,10 +12,10 @@ from collapsejax.cli import main
 from collapsejax.conclusions import CONCLUSIONS
 from collapsejax.core.describe import describe
 from collapsejax.findings import count_above, growth, number, order, plateau, slopes
-from collapsejax.grid import expand
 from collapsejax.results.dataset import to_dataset
 from collapsejax.studies import LONG, STUDIES, Collapse, Study, Sweep, Value, find
 from collapsejax.study_figures import FIGURES
+from collapsejax.sweeps.grid import expand
 from collapsejax.theory.outcomes import fixation_time, fixation_time_asymptote
 from collapsejax.theory.shares import real_share
 from collapsejax.value_checks import check_candidates, check_sizes

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import programs
-from collapsejax.plan import make_plan
 from collapsejax.results.statistics import STATISTICS
-from collapsejax.sweeps import carry_out, rehearse
+from collapsejax.sweeps import program as programs
+from collapsejax.sweeps.plan import make_plan
+from collapsejax.sweeps.run import carry_out, rehearse
 from collapsejax.workflows import find
 
 pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array, Task, Workflow
-from .core.checks import Within, knows, size_is_traced
-from .experiment import Result
+from ..core.base import Array, Task, Workflow
+from ..core.checks import Within, knows, size_is_traced
+from ..experiment import Result
+from ..results.dataset import SPECIMENS
 from .grid import Cell
 from .one_of import alike
-from .results.dataset import SPECIMENS
 
 
 class Settings(NamedTuple):

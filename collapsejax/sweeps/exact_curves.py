@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from . import theory
-from .core.base import Task, Workflow
+from .. import theory
+from ..core.base import Task, Workflow
 from .grid import expand
 
 

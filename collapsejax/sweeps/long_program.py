@@ -12,22 +12,14 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ..core.base import Array, PyTree
+from ..experiment import Experiment, Running
+from ..loop import COMPILER_OPTIONS
 from .cells import Cells, Settings, outputs
-from .core.base import Array, PyTree
-from .experiment import Experiment, Running
 from .grid import Cell
-from .loop import COMPILER_OPTIONS
-from .programs import (
-    SEEDS,
-    Shape,
-    bytes_of,
-    compiled_reduce,
-    free_bytes_of_each,
-    lane_shapes,
-    lanes_of,
-    of_each_job,
-    summarized,
-)
+from .memory import bytes_of, free_bytes_of_each
+from .program import Shape, lane_shapes, lanes_of, of_each_job
+from .reduction import SEEDS, compiled_reduce, summarized
 
 _LANES = PartitionSpec("seed")
 Jobs = Sequence[tuple[int, int, int]]

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .core.arguments import check_count
-from .core.base import Task, Workflow
-from .core.describe import fields_of, is_array
-from .core.pytree import listed_fields
-from .results.dataset import RESERVED
-from .workflows import find
+from ..core.arguments import check_count
+from ..core.base import Task, Workflow
+from ..core.describe import fields_of, is_array
+from ..core.pytree import listed_fields
+from ..results.dataset import RESERVED
+from ..workflows import find
 
 MOST_CELLS = 10**5
 _MOST_NAMED = 3  # workflows in a label

@@ -15,21 +15,21 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..core.base import Array, Task, Workflow
+from ..core.checks import is_costly
+from ..results.dataset import SPECIMENS
+from ..results.sketch import State
+from ..store import datasets
+from ..store.manifest import Shard
+from ..store.shards import Shards
 from .ahead import ahead
-from .core.base import Array, Task, Workflow
-from .core.checks import is_costly
 from .elastic import Compiled, Elastic, joined, lowered
 from .grid import Cell
-from .long_programs import LongProgram
+from .in_memory import Memory
+from .long_program import LongProgram
 from .long_runs import LongRuns
-from .memory import Memory
 from .plan import Plan, make_plan
-from .programs import Program, Shape
-from .results.dataset import SPECIMENS
-from .results.sketch import State
-from .store import datasets
-from .store.manifest import Shard
-from .store.shards import Shards
+from .program import Program, Shape
 
 
 class Progress(NamedTuple):

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from ..core.base import Array
+from ..loop import COMPILER_OPTIONS, run
 from .cells import Cells, Settings, outputs
-from .core.base import Array
 from .grid import Cell
-from .loop import COMPILER_OPTIONS, run
-from .results.sketch import State, merge, reduce
-
-SEEDS = PartitionSpec(None, "seed")
+from .memory import bytes_of, free_bytes_of_each
+from .reduction import SEEDS, compiled_reduce, summarized
 
 
 class Shape(NamedTuple):
@@ -156,77 +150,3 @@ def of_each_job(values: Mapping[str, np.ndarray], jobs: Sequence[tuple[int, int,
     """For each job its seeds' part of `values`, which have the lanes of a call in front."""
     counts = [max(stop - first, 0) for _, first, stop in jobs]
     return [{name: array[row, :count] for name, array in values.items()} for row, count in enumerate(counts)]
-
-
-def summarized(reduction: Any, metrics: Mapping[str, Array], valid: Array, num_jobs: int) -> list[dict[str, State]]:
-    """For each job the `State` of each of its metrics (rows, seeds, G)."""
-    parts = jax.device_get(reduction(list(metrics.values()), valid))
-    return [dict(zip(metrics, _of_row(parts, row), strict=True)) for row in range(num_jobs)]
-
-
-def free_bytes_of_each(devices: Sequence[jax.Device]) -> int:
-    """Bytes that are free for a call: on accelerators those of each, on a CPU those of all its parts together."""
-    return free_bytes(devices[0]) // (len(devices) if devices[0].platform == "cpu" else 1)
-
-
-def free_bytes(device: jax.Device) -> int:
-    """Bytes of memory that a device has left, by its own account; where it gives none, those of its host."""
-    account = None if device.platform == "cpu" else device.memory_stats()
-    if account and {"bytes_limit", "bytes_in_use"} <= set(account):
-        return account["bytes_limit"] - account["bytes_in_use"]
-    return host_free_bytes()
-
-
-def host_free_bytes() -> int:
-    """Bytes of memory that the system calls available, or all that there is where it does not say."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def bytes_of(compiled: Any) -> int:
-    account = compiled.memory_analysis()
-    need = account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
-    return need - account.alias_size_in_bytes  # arguments whose memory results take
-
-
-def compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
-    """The reduction of metrics of `shape` to summaries. Its sums are double, whatever JAX's default is.
-
-    The parts of several devices are left apart, along the leading axis: no device waits for another.
-    """
-    arguments = (mesh, num_metrics, shape, dtype)
-    with _lock_of(*arguments):  # of threads that need the same one compiles it
-        return _compiled_reduce(*arguments)
-
-
-@functools.lru_cache(maxsize=8)
-def _lock_of(*arguments: Any) -> threading.Lock:
-    del arguments
-    return threading.Lock()
-
-
-@functools.lru_cache(maxsize=8)
-def _compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
-    def on_one_device(metrics: list[Array], valid: Array) -> State:
-        return jax.tree.map(lambda leaf: leaf[None], reduce(metrics, valid, block))
-
-    # As many numbers as a core's caches hold, or as all processors of an accelerator are busy with.
-    block = 2**16 if mesh.devices.flat[0].platform == "cpu" else 2**24
-    sharding = NamedSharding(mesh, SEEDS)
-    values = [jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)] * num_metrics
-    valid = jax.ShapeDtypeStruct(shape[:2], bool, sharding=sharding)
-    options = dict(mesh=mesh, in_specs=SEEDS, out_specs=PartitionSpec("seed"), check_vma=False)
-    with jax.enable_x64(True):
-        return jax.jit(jax.shard_map(on_one_device, **options)).lower(values, valid).compile()
-
-
-def _of_row(parts: State, row: int) -> list[State]:
-    """The state of each metric in one row, from the devices' parts: leaves (devices, metrics, rows, ...)."""
-    of_devices = [
-        jax.tree.map(lambda leaf, device=device: leaf[device, :, row], parts) for device in range(len(parts[0]))
-    ]
-    joined = functools.reduce(merge, of_devices)
-    return [jax.tree.map(lambda leaf, metric=metric: leaf[metric], joined) for metric in range(len(joined[0]))]

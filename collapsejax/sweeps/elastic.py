@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .core.base import Array
-from .programs import Program, Shape
-from .results.sketch import State, merge
+from ..core.base import Array
+from ..results.sketch import State, merge
+from .program import Program, Shape
 
 _SAFE_SHARE = 0.8  # of the memory that is free, for one call
 

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import PyTree
-from .long_programs import Saved
-from .store.files import writing
-from .store.manifest import digest
-from .store.provenance import provenance
+from ..core.base import PyTree
+from ..store.files import writing
+from ..store.manifest import digest
+from ..store.provenance import provenance
+from .long_program import Saved
 
 
 class Checkpoints:

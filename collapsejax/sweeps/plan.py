@@ -13,21 +13,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.arguments import check_count
+from ..core.base import Array, Task, Workflow
+from ..core.checks import check_key, check_run, is_costly, knows, runs_in_turn
+from ..core.describe import describe
+from ..loop import metric_names, result_shapes, state_bytes
+from ..results.dataset import RESERVED, SPECIMENS, in_order
+from ..results.sketch import state_bytes as summary_bytes
+from ..results.statistics import STATISTICS
+from ..store.manifest import Manifest
+from ..store.provenance import provenance
+from ..store.shards import check_place
 from .cells import Settings, specimens_of, with_like_workflows
-from .core.arguments import check_count
-from .core.base import Array, Task, Workflow
-from .core.checks import check_key, check_run, is_costly, knows, runs_in_turn
-from .core.describe import describe
 from .grid import Cell, Grid, expand
 from .grouping import grouped
-from .loop import metric_names, result_shapes, state_bytes
-from .programs import Shape, free_bytes, host_free_bytes
-from .results.dataset import RESERVED, SPECIMENS, in_order
-from .results.sketch import state_bytes as summary_bytes
-from .results.statistics import STATISTICS
-from .store.manifest import Manifest
-from .store.provenance import provenance
-from .store.shards import check_place
+from .memory import free_bytes, host_free_bytes
+from .program import Shape
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _TOGETHER, _FEWEST_TOGETHER = 4096, 16

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.base import Array
+from ..core.checks import is_costly, is_literal, is_paddable, knows, size_is_traced
 from .cells import Settings, traced_leaves, with_like_workflows
-from .core.base import Array
-from .core.checks import is_costly, is_literal, is_paddable, knows, size_is_traced
 from .grid import Cell, Grid
 
 _MOST_WASTED = 10**8  # numbers in rows drawn in vain: 2 or 3 seconds of a core, as to compile the program they spare

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..results.dataset import SPECIMENS, to_dataset
+from ..results.sketch import State
+from ..results.statistics import STATISTICS, tables
+from ..store.arrays import empty
+from ..store.manifest import Manifest, Shard
 from .elastic import joined
-from .results.dataset import SPECIMENS, to_dataset
-from .results.sketch import State
-from .results.statistics import STATISTICS, tables
-from .store.arrays import empty
-from .store.manifest import Manifest, Shard
 
 
 class Memory:

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import jax
 
+from ..results.dataset import RUNNING
+from ..store.manifest import Shard
+from ..store.shards import Shards
 from .cells import Settings
 from .checkpoints import Checkpoints
 from .grid import Cell
-from .long_programs import Jobs, LongProgram, Saved, joined_generations
-from .memory import Memory
-from .programs import Shape, of_each_job
-from .results.dataset import RUNNING
-from .store.manifest import Shard
-from .store.shards import Shards
+from .in_memory import Memory
+from .long_program import Jobs, LongProgram, Saved, joined_generations
+from .program import Shape, of_each_job
 
 
 class LongRuns:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array, Dataset, Workflow
-from .core.pytree import pytree
+from ..core.base import Array, Dataset, Workflow
+from ..core.pytree import pytree
 
 
 @pytree

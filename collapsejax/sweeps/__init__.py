@@ -1,0 +1,1 @@
+"""Grids of experiments times many seeds: cells, compiled programs, and their run in memory or into a store."""

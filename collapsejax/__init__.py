@@ -17,9 +17,9 @@ _LATER = {
     "save": "store.datasets",
     "summarize": "results.dataset",
     "sweep": "sweeps.run",
-    "synthetic_value": "value",
-    "until_collapse": "fixation",
-    "value_table": "value",
+    "synthetic_value": "experiments.synthetic_value",
+    "until_collapse": "experiments.collapse_time",
+    "value_table": "experiments.synthetic_value",
 }
 _LATER_PACKAGES = ("plots", "theory")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
+from .experiments.synthetic_value import value_table
 from .findings import (
     Finding,
     Number,
@@ -22,7 +23,6 @@ from .findings import (
     slopes,
 )
 from .theory.outcomes import fixation_time_asymptote
-from .value import value_table
 
 Datasets = Mapping[str, xr.Dataset]
 

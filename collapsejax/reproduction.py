@@ -17,7 +17,8 @@ import xarray as xr
 from .conclusions import CONCLUSIONS
 from .core.arguments import check_count
 from .core.describe import describe
-from .fixation import until_collapse
+from .experiments.collapse_time import until_collapse
+from .experiments.synthetic_value import synthetic_value
 from .loop import seed_keys
 from .report import render
 from .store import datasets
@@ -27,7 +28,6 @@ from .studies import Collapse, Study, Sweep, Value
 from .sweeps.exact_curves import exact_curves
 from .sweeps.run import Progress, sweep
 from .theory.outcomes import fixation_time
-from .value import synthetic_value
 
 Report = Callable[[Progress], None]
 

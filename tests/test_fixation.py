@@ -4,8 +4,9 @@ import pytest
 from checks import assert_mean_is
 
 import collapsejax as cj
-from collapsejax import fixation, loop
-from collapsejax.fixation import until_collapse
+from collapsejax import loop
+from collapsejax.experiments import collapse_time as fixation
+from collapsejax.experiments.collapse_time import until_collapse
 from collapsejax.theory.outcomes import fixation_time
 
 pytestmark = pytest.mark.compiling

@@ -11,6 +11,7 @@ from collapsejax import studies
 from collapsejax.cli import main
 from collapsejax.conclusions import CONCLUSIONS
 from collapsejax.core.describe import describe
+from collapsejax.experiments.value_checks import check_candidates, check_sizes
 from collapsejax.findings import count_above, growth, number, order, plateau, slopes
 from collapsejax.results.dataset import to_dataset
 from collapsejax.studies import LONG, STUDIES, Collapse, Study, Sweep, Value, find
@@ -18,7 +19,6 @@ from collapsejax.study_figures import FIGURES
 from collapsejax.sweeps.grid import expand
 from collapsejax.theory.outcomes import fixation_time, fixation_time_asymptote
 from collapsejax.theory.shares import real_share
-from collapsejax.value_checks import check_candidates, check_sizes
 
 DEFAULT = ["gaussian", "kde", "regression", "discrete", "real-share"]
 KEY = jax.random.key(20240615)

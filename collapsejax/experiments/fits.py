@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.base import Array, PyTree, Task, Values
-from .core.checks import runs_in_turn
-from .data.rows import Rows
-from .loop import COMPILER_OPTIONS
+from ..core.base import Array, PyTree, Task, Values
+from ..core.checks import runs_in_turn
+from ..data.rows import Rows
+from ..loop import COMPILER_OPTIONS
 
 # What a fit is for: those of a generator have random numbers of their own.
 CELL, GENERATOR = 0, 1

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from .core.arguments import check_count, nearest
-from .core.base import Task
-from .core.checks import check_run, knows
-from .workflows import Accumulate
+from ..core.arguments import check_count, nearest
+from ..core.base import Task
+from ..core.checks import check_run, knows
+from ..workflows import Accumulate
 
 _GENERATORS = ("self", "teacher")
 _RESERVED = ("num_real", "num_synthetic", "seed", "candidate", "validation_loss")

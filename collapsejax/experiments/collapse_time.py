@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .core.arguments import check_count
-from .core.base import Array, Workflow
-from .core.checks import check_keys, check_run, is_literal
-from .experiment import Experiment
-from .tasks import Categorical
-from .workflows import Replace, Window
+from ..core.arguments import check_count
+from ..core.base import Array, Workflow
+from ..core.checks import check_keys, check_run, is_literal
+from ..experiment import Experiment
+from ..tasks import Categorical
+from ..workflows import Replace, Window
 
 _CELLS = 2**24  # seeds times outcomes that are in memory at a time
 _TOGETHER = 128

@@ -14,15 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from .core.base import Array, Task
-from .core.describe import describe
-from .loop import seed_keys
-from .results.dataset import in_order
-from .results.metrics import metric_labels
-from .store.provenance import provenance
-from .sweeps.run import Progress
+from ..core.base import Array, Task
+from ..core.describe import describe
+from ..loop import seed_keys
+from ..results.dataset import in_order
+from ..results.metrics import metric_labels
+from ..store.provenance import provenance
+from ..sweeps.run import Progress
+from .fits import CELL, GENERATOR, Fitted, Programs, Rooms
 from .value_checks import check_candidates, check_names, check_sizes, check_task
-from .value_programs import CELL, GENERATOR, Fitted, Programs, Rooms
 
 # The loss of a task is the first of these metrics that it has.
 _LOSSES = ("test_loss", "test_nll", "test_mse", "mean_sq_error", "sq_error")

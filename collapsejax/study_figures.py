@@ -11,7 +11,7 @@ import xarray as xr
 from . import plots
 from .core.base import Workflow
 from .experiments.synthetic_value import value_table
-from .figure_style import Figure
+from .plots.style import Figure
 from .results.dataset import line_dimensions
 from .tasks import Gaussian
 from .theory import curve

@@ -1,16 +1,18 @@
-"""Figures from results. Nothing is simulated here; every function returns a matplotlib Figure in the `STYLE`."""
+"""Curves of metrics against model-fitting iteration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from .figure_forms import against, collapse_times, excess, loss_against_share, real_shares, value_lines, value_map
-from .figure_style import (
+from ..results.dataset import line_dimensions, metrics_in, summarize
+from ..results.metrics import check_metrics
+from ..theory import trusted
+from .style import (
     COLUMN_WIDTH,
     EXACT,
     STYLE,
@@ -24,22 +26,6 @@ from .figure_style import (
     tick_short_log_axes,
     wrapped,
 )
-from .results.dataset import line_dimensions, metrics_in, summarize
-from .results.metrics import check_metrics
-from .theory import trusted
-
-__all__ = [
-    "STYLE",
-    "against",
-    "collapse_times",
-    "curves",
-    "excess",
-    "loss_against_share",
-    "real_shares",
-    "value_lines",
-    "value_map",
-    "z_scores",
-]
 
 _DECADES_FOR_LOG = 1.5
 _MOST_SKEWNESS = 2.0  # of a mean that is drawn as a line with a band
@@ -87,29 +73,6 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
         for name in swept:
             panel = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
             legend_below(panel, dataset[name].attrs.get("long_name", name))
-    return figure
-
-
-def z_scores(scores: Mapping[str, Sequence[float]]) -> Figure:
-    """Histogram of z-scores, by task in colours, against the density of N(0, 1).
-
-    Args:
-        scores: by the name of the task, the z-scores of its comparisons.
-    """
-    largest = max(4.0, *(np.ceil(np.abs(values).max()) for values in scores.values()))
-    edges = np.linspace(-largest, largest, 4 * int(largest) + 1)
-    number = sum(map(len, scores.values()))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
-        axis = figure.subplots()
-        colours = matplotlib.colormaps["viridis"](np.linspace(0.95, 0.1, len(scores)))
-        axis.hist(list(scores.values()), edges, stacked=True, color=colours, label=list(scores))
-        z = np.linspace(-largest, largest, 400)
-        density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-        axis.plot(z, number * (edges[1] - edges[0]) * density, color="black", label="N(0, 1)")
-        axis.set_xlabel("z = (mean - exact) / s.e.")
-        axis.set_ylabel("Comparisons")
-        axis.legend()
     return figure
 
 

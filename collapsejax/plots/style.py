@@ -14,7 +14,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from .workflows import WORKFLOWS
+from ..workflows import WORKFLOWS
 
 STYLE = {
     "font.size": 7,

@@ -17,7 +17,7 @@ from .store.provenance import provenance
 from .sweeps.run import Progress
 
 if TYPE_CHECKING:
-    from .validation import Report
+    from .validation.validate import Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Validate:
     no_compilation_cache: bool = False
 
     def run(self) -> None:
-        from .validation import validate
+        from .validation.validate import validate
 
         out = None if self.out is None else Path(self.out)
         if out is not None and out.suffix != ".json":

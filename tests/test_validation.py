@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from collapsejax import cli, validation
-from collapsejax.validation import Comparison, Report, cases, validate
+from collapsejax import cli
+from collapsejax.validation import validate as validation
+from collapsejax.validation.validate import Comparison, Report, cases, validate
 
 pytestmark = pytest.mark.compiling
 

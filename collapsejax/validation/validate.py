@@ -10,17 +10,17 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from . import theory
-from .core.arguments import check_count, nearest
-from .core.base import Array
-from .core.checks import size_is_traced
-from .presets import Case, Observed, cases
-from .results.statistics import STATISTICS, statistics
-from .sweeps.elastic import Elastic
-from .sweeps.grid import Cell
-from .sweeps.program import Program, Settings, Shape
-from .tasks import Gaussian
-from .workflows import Accumulate, Replace
+from .. import theory
+from ..core.arguments import check_count, nearest
+from ..core.base import Array
+from ..core.checks import size_is_traced
+from ..results.statistics import STATISTICS, statistics
+from ..sweeps.elastic import Elastic
+from ..sweeps.grid import Cell
+from ..sweeps.program import Program, Settings, Shape
+from ..tasks import Gaussian
+from ..workflows import Accumulate, Replace
+from .cases import Case, Observed, cases
 
 MOST_Z = 5.0
 RMS_Z = 0.2  # how far the z-scores' root mean square may be from 1

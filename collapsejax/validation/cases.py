@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from . import sources
-from .core.base import Array, Task, Workflow
-from .core.describe import short_text
-from .core.pytree import pytree
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
-from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
+from .. import sources
+from ..core.base import Array, Task, Workflow
+from ..core.describe import short_text
+from ..core.pytree import pytree
+from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
 
 
 @pytree

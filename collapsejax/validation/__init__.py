@@ -1,0 +1,1 @@
+"""Simulated means compared with exact ones, over a table of experiments."""

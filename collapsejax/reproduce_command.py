@@ -13,8 +13,8 @@ from . import compilation_cache, console
 from .core.arguments import check_count
 from .devices import chosen_devices
 from .flags import optional
-from .reproduction import Simulated, simulate, write_index, write_up
-from .studies import LONG, find
+from .studies.catalogue import LONG, find
+from .studies.reproduce import Simulated, simulate, write_index, write_up
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,15 +7,15 @@ import xarray as xr
 from checks import GATE
 
 import collapsejax as cj
-from collapsejax import studies
 from collapsejax.cli import main
-from collapsejax.conclusions import CONCLUSIONS
 from collapsejax.core.describe import describe
 from collapsejax.experiments.value_checks import check_candidates, check_sizes
-from collapsejax.findings import count_above, growth, number, order, plateau, slopes
 from collapsejax.results.dataset import to_dataset
-from collapsejax.studies import LONG, STUDIES, Collapse, Study, Sweep, Value, find
-from collapsejax.study_figures import FIGURES
+from collapsejax.studies import catalogue as studies
+from collapsejax.studies.catalogue import LONG, STUDIES, Collapse, Study, Sweep, Value, find
+from collapsejax.studies.conclusions import CONCLUSIONS
+from collapsejax.studies.figures import FIGURES
+from collapsejax.studies.findings import count_above, growth, number, order, plateau, slopes
 from collapsejax.sweeps.grid import expand
 from collapsejax.theory.outcomes import fixation_time, fixation_time_asymptote
 from collapsejax.theory.shares import real_share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .studies import STUDIES
+from .catalogue import STUDIES
 
 
 def render(records: Sequence[Mapping[str, Any]]) -> str:

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from . import sources
-from .core.arguments import nearest
-from .core.base import Source, Task, Workflow
-from .tasks import KDE, Categorical, Gaussian, LinearRegression, Transformer
-from .workflows import PUBLISHED, Augment, FreshData, Weighted
+from .. import sources
+from ..core.arguments import nearest
+from ..core.base import Source, Task, Workflow
+from ..tasks import KDE, Categorical, Gaussian, LinearRegression, Transformer
+from ..workflows import PUBLISHED, Augment, FreshData, Weighted
 
 
 class Sweep(NamedTuple):

@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from . import plots
-from .core.base import Workflow
-from .experiments.synthetic_value import value_table
-from .plots.style import Figure
-from .results.dataset import line_dimensions
-from .tasks import Gaussian
-from .theory import curve
-from .theory.outcomes import fixation_time_asymptote
-from .theory.shares import real_share
-from .workflows import Accumulate, Augment, FreshData, Weighted
+from .. import plots
+from ..core.base import Workflow
+from ..experiments.synthetic_value import value_table
+from ..plots.style import Figure
+from ..results.dataset import line_dimensions
+from ..tasks import Gaussian
+from ..theory import curve
+from ..theory.outcomes import fixation_time_asymptote
+from ..theory.shares import real_share
+from ..workflows import Accumulate, Augment, FreshData, Weighted
 
 Datasets = Mapping[str, xr.Dataset]
 Figures = dict[str, Figure]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
-from .experiments.synthetic_value import value_table
+from ..experiments.synthetic_value import value_table
+from ..theory.outcomes import fixation_time_asymptote
 from .findings import (
     Finding,
     Number,
@@ -22,7 +23,6 @@ from .findings import (
     rises,
     slopes,
 )
-from .theory.outcomes import fixation_time_asymptote
 
 Datasets = Mapping[str, xr.Dataset]
 

@@ -14,20 +14,20 @@ import jax
 import numpy as np
 import xarray as xr
 
+from ..core.arguments import check_count
+from ..core.describe import describe
+from ..experiments.collapse_time import until_collapse
+from ..experiments.synthetic_value import synthetic_value
+from ..loop import seed_keys
+from ..store import datasets
+from ..store.files import reserve_figure, write_whole
+from ..store.provenance import provenance
+from ..sweeps.exact_curves import exact_curves
+from ..sweeps.run import Progress, sweep
+from ..theory.outcomes import fixation_time
+from .catalogue import Collapse, Study, Sweep, Value
 from .conclusions import CONCLUSIONS
-from .core.arguments import check_count
-from .core.describe import describe
-from .experiments.collapse_time import until_collapse
-from .experiments.synthetic_value import synthetic_value
-from .loop import seed_keys
-from .report import render
-from .store import datasets
-from .store.files import reserve_figure, write_whole
-from .store.provenance import provenance
-from .studies import Collapse, Study, Sweep, Value
-from .sweeps.exact_curves import exact_curves
-from .sweeps.run import Progress, sweep
-from .theory.outcomes import fixation_time
+from .index import render
 
 Report = Callable[[Progress], None]
 
@@ -111,7 +111,7 @@ def write_index(out: Path) -> Path:
 
 def draw(name: str, datasets: Mapping[str, xr.Dataset], exact: Mapping[str, xr.Dataset], folder: Path) -> list[str]:
     """Write all figures of a study as PDF and PNG; returns their stems."""
-    from .study_figures import FIGURES
+    from .figures import FIGURES
 
     figures = FIGURES[name](datasets, exact)
     for stem, figure in figures.items():

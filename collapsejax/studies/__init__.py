@@ -1,0 +1,1 @@
+"""Published studies: what is swept, its figures, and its finding."""

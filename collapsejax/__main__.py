@@ -1,5 +1,5 @@
 """`python -m collapsejax`."""
 
-from .cli import main_of_process
+from .cli.main import main_of_process
 
 main_of_process()

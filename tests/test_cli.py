@@ -11,8 +11,8 @@ import xarray as xr
 from sklearn import datasets as sklearn_datasets
 
 import collapsejax as cj
-from collapsejax import console
-from collapsejax.cli import main
+from collapsejax.cli import output as console
+from collapsejax.cli.main import main
 
 pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import compilation_cache
-from collapsejax.cli import main
+from collapsejax.cli import compilation_cache
+from collapsejax.cli.main import main
 
 # The command line in a process that counts what it compiles, and what it finds compiled.
 PROGRAM = """

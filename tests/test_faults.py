@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax.cli import main
+from collapsejax.cli.main import main
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 

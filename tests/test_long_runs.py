@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import console, loop
+from collapsejax import loop
+from collapsejax.cli import output as console
 from collapsejax.data.rows import Rows
 from collapsejax.sweeps.long_program import LongProgram
 from collapsejax.sweeps.plan import make_plan

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax.cli import main
+from collapsejax.cli.main import main
 from collapsejax.results.dataset import summarize, to_dataset
 from collapsejax.results.diagnosis import DEFINITIONS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collapsejax import cli
+from collapsejax.cli import main as cli
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

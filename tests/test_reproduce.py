@@ -7,7 +7,7 @@ import xarray as xr
 from checks import GATE
 
 import collapsejax as cj
-from collapsejax.cli import main
+from collapsejax.cli.main import main
 from collapsejax.core.describe import describe
 from collapsejax.experiments.value_checks import check_candidates, check_sizes
 from collapsejax.results.dataset import to_dataset

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import collapsejax as cj
-from collapsejax.cli import main
+from collapsejax.cli.main import main
 from collapsejax.core.describe import describe
 from collapsejax.sources.tokenizers import Bytes, Characters
 

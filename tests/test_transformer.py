@@ -9,8 +9,9 @@ import pytest
 from checks import GATE, PLANTED, z_scores
 
 import collapsejax as cj
-from collapsejax import language, spec
-from collapsejax.cli import main
+from collapsejax import language
+from collapsejax.cli import spec
+from collapsejax.cli.main import main
 from collapsejax.data.rows import Rows
 from collapsejax.results.metrics import metric_labels
 from collapsejax.tasks.transformer import TransformerParams

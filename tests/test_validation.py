@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from collapsejax import cli
+from collapsejax.cli import main as cli
 from collapsejax.validation import validate as validation
 from collapsejax.validation.validate import Comparison, Report, cases, validate
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.arguments import check_count
 from ..core.base import Array, Workflow
 from ..core.checks import check_keys, check_run, is_literal
-from ..experiment import Experiment
+from ..loop import Experiment
 from ..tasks import Categorical
 from ..workflows import Replace, Window
 

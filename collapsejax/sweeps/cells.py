@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.base import Array, Task, Workflow
 from ..core.checks import Within, knows, size_is_traced
-from ..experiment import Result
+from ..loop import Result
 from ..results.dataset import SPECIMENS
 from .grid import Cell
 from .one_of import alike

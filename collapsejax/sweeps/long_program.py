@@ -13,8 +13,7 @@ from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..core.base import Array, PyTree
-from ..experiment import Experiment, Running
-from ..loop import COMPILER_OPTIONS
+from ..loop import COMPILER_OPTIONS, Experiment, Running
 from .cells import Cells, Settings, outputs
 from .grid import Cell
 from .memory import bytes_of, free_bytes_of_each

@@ -7,9 +7,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 
-from .core.base import SequenceSource, Source
-from .sources import make
-from .tasks import TASKS
+from ..core.base import SequenceSource, Source
+from ..sources import make
+from ..tasks import TASKS
 
 
 def optional(kind: Any, metavar: str) -> Any:

@@ -10,10 +10,10 @@ import tyro
 from rich.box import SIMPLE
 from rich.text import Text
 
-from .core.arguments import check_count
+from ..core.arguments import check_count
+from ..results.samples import Specimens
+from ..store import datasets
 from .flags import optional
-from .results.samples import Specimens
-from .store import datasets
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import tyro
-import xarray as xr
 
-from . import compilation_cache, console
-from .core.arguments import check_count
-from .core.checks import is_costly
+from ..core.arguments import check_count
+from ..core.checks import is_costly
+from ..loop import metric_names
+from ..results.metrics import check_metrics
+from ..sources import Table, Text
+from ..store import datasets
+from ..store.files import reserve_figure
+from ..sweeps.run import sweep
+from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
+from ..workflows import PUBLISHED, find
+from . import compilation_cache, output
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
-from .loop import metric_names
-from .results.dataset import line_dimensions
-from .results.metrics import check_metrics
-from .sources import Table, Text
-from .store import datasets
-from .store.files import reserve_figure
-from .sweeps.run import sweep
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
-from .workflows import PUBLISHED, find
+from .plot import draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,15 +78,15 @@ class Simulation:
                 if reserved
                 else contextlib.nullcontext() as scratch
             ):
-                with console.progress() as progress:
+                with output.progress() as progress:
                     options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed), progress=progress)
                     dataset = sweep(task, self.workflow, **options, out=self.out if grows else None)
                 if scratch:
                     datasets.write(dataset, scratch)
-            console.print_tables(dataset, self.metric)
+            output.print_tables(dataset, self.metric)
             if figure:
-                _draw(dataset, self.metric, figure, self.plot)
-        console.print_times(dataset)
+                draw(dataset, self.metric, figure, self.plot)
+        output.print_times(dataset)
         for path in filter(None, (self.out, self.plot)):
             print(f"wrote {path}")
 
@@ -170,40 +166,3 @@ class RunTransformer:
 
     def run(self) -> None:
         self.simulation.run(Transformer(self.source.make(**vars(self.sequences)), **vars(self.task)))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plot:
-    """Draw stored results: mean over the seeds with a 95 % band, a column a workflow, a line a number of samples.
-
-    Where more was swept, each combination gets a figure: g-dim=3.png and so on.
-
-    Args:
-        store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.
-        out: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: the store's name and .png.
-        metric: metrics to draw, a row each. Default: all.
-    """
-
-    store: tyro.conf.Positional[str]
-    out: optional(str, "FILE") = None
-    metric: optional(list[str], "NAME [NAME ...]") = None
-
-    def run(self) -> None:
-        dataset = datasets.open(self.store)
-        out = Path(self.out or Path(self.store).with_suffix(".png"))
-        swept = line_dimensions(dataset)
-        if "num_samples" in swept:
-            swept.append(swept.pop(swept.index("num_samples")))
-        for labels in itertools.product(*(dataset[name].values for name in swept[:-1])):
-            chosen = dict(zip(swept, labels, strict=False))
-            suffix = "".join(f"-{name}={label}" for name, label in chosen.items())
-            path = out.with_name(f"{out.stem}{suffix}{out.suffix}".replace("/", "_"))
-            with reserve_figure(path) as figure:
-                _draw(dataset.sel(chosen), self.metric, figure, path)
-            print(f"wrote {path}")
-
-
-def _draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
-    from . import plots
-
-    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import tyro
 
-from . import compilation_cache, console
-from .core.arguments import check_count
+from ..core.arguments import check_count
+from ..studies.catalogue import LONG, find
+from ..studies.reproduce import Simulated, simulate, write_index, write_up
+from . import compilation_cache, output
 from .devices import chosen_devices
 from .flags import optional
-from .studies.catalogue import LONG, find
-from .studies.reproduce import Simulated, simulate, write_index, write_up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Reproduce:
         def finish(name: str, simulated: Simulated) -> str:
             seconds = write_up(name, studies[name], folders[name], simulated)
             write_index(out)
-            return f"{name}: {console.duration(seconds)}; wrote {folders[name]}"
+            return f"{name}: {output.duration(seconds)}; wrote {folders[name]}"
 
         # A thread draws the figures of a quick study while the next is computed; only one, since Matplotlib is for one.
         finishing: list[Future[str]] = []
@@ -66,8 +66,8 @@ class Reproduce:
                     if name in LONG or not self.quick:  # which have use for all cores, and nobody waits for hours
                         _tell(finishing)
                     if name in LONG:
-                        print(f"{name}: takes about {console.duration(study.seconds)} on two cores", flush=True)
-                    with console.progress() as progress:
+                        print(f"{name}: takes about {output.duration(study.seconds)} on two cores", flush=True)
+                    with output.progress() as progress:
                         simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
                     _tell(finishing)
                     finishing.append(threads.submit(finish, name, simulated))

@@ -18,14 +18,14 @@ import rich.table
 import xarray as xr
 from rich.box import SIMPLE
 
-from .results.dataset import metrics_in, milestones, summarize
-from .store.manifest import Manifest, Record, Shard
-from .sweeps.plan import Plan
-from .sweeps.run import Progress, Timing
-from .sweeps.run import Report as ProgressReport
+from ..results.dataset import metrics_in, milestones, summarize
+from ..store.manifest import Manifest, Record, Shard
+from ..sweeps.plan import Plan
+from ..sweeps.run import Progress, Timing
+from ..sweeps.run import Report as ProgressReport
 
 if TYPE_CHECKING:
-    from .validation.validate import Report
+    from ..validation.validate import Report
 
 _SECONDS_BETWEEN_LINES = 10
 
@@ -198,7 +198,7 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
 
 def print_validation(report: Report) -> None:
     """A table of comparisons, a row for each curve, at the iteration where it is furthest off; and the verdict."""
-    from .validation.validate import MOST_Z
+    from ..validation.validate import MOST_Z
 
     console = rich.console.Console()
     if not console.is_terminal:

@@ -7,7 +7,7 @@ import os
 
 import jax
 
-from .core.arguments import check_count
+from ..core.arguments import check_count
 
 
 def split_cpu(number: int | None) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import jax
 
-from .core.arguments import check_count, nearest
-from .core.base import SequenceSource, Source
-from .sources import SEQUENCES, SHAPES, make
-from .tasks import TASKS
+from ..core.arguments import check_count, nearest
+from ..core.base import SequenceSource, Source
+from ..sources import SEQUENCES, SHAPES, make
+from ..tasks import TASKS
 
 _FIELDS = {
     "task": str,

@@ -8,18 +8,16 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
 import tyro
 
-from . import compilation_cache, console, spec
+from ..sweeps.plan import make_plan
+from ..sweeps.run import Progress, Report, carry_out, rehearse
+from . import compilation_cache, output, spec
 from .devices import chosen_devices, split_cpu
 from .flags import SETTINGS, SequenceFlags, SweepTaskFlags, optional
-from .store.shards import Shards
-from .sweeps.plan import make_plan
-from .sweeps.run import Progress, Report, carry_out, rehearse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +76,13 @@ class Sweep:
         devices = chosen_devices(self.devices)
         plan = make_plan(**self._arguments(), out=self.out, devices=devices, share=share)
         if self.dry_run:
-            with console.progress() as progress:
+            with output.progress() as progress:
                 timings = rehearse(plan, progress)
-            console.print_rehearsal(plan, timings)
+            output.print_rehearsal(plan, timings)
             return
-        with console.progress() as progress, _stopping_between_chunks(progress, self.out) as report:
+        with output.progress() as progress, _stopping_between_chunks(progress, self.out) as report:
             dataset = carry_out(plan, report)
-        console.print_times(dataset)
+        output.print_times(dataset)
         print(f"wrote {self.out}: collapsejax info, collapsejax plot, or collapsejax.open in Python show what is there")
 
     def _arguments(self) -> dict[str, Any]:
@@ -158,22 +156,3 @@ def _stopping_between_chunks(report: Report, out: str) -> Iterator[Report]:
         raise KeyboardInterrupt(f"what is complete is in {out}; the same command again goes on") from None
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@dataclasses.dataclass(frozen=True)
-class Info:
-    """Say what a sweep's store holds and what is missing, when it was written, and by which versions.
-
-    Args:
-        store: directory written by `collapsejax sweep --out`.
-    """
-
-    store: tyro.conf.Positional[str]
-
-    def run(self) -> None:
-        if not Path(self.store).exists():
-            raise FileNotFoundError(f"{self.store}: there is no such store; check the path")
-        sweep = Shards.at(Path(self.store))
-        if sweep is None:
-            raise ValueError(f"{self.store}: no store of a sweep, as `collapsejax sweep --out` writes it")
-        console.print_store(sweep.manifest, sweep.records(), sweep.records(verify=True))

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import compilation_cache, console
+from ..store.files import reserve_figure, write_whole
+from ..store.provenance import provenance
+from ..sweeps.run import Progress
+from . import compilation_cache, output
 from .devices import chosen_devices
 from .flags import optional
-from .store.files import reserve_figure, write_whole
-from .store.provenance import provenance
-from .sweeps.run import Progress
 
 if TYPE_CHECKING:
-    from .validation.validate import Report
+    from ..validation.validate import Report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Validate:
     no_compilation_cache: bool = False
 
     def run(self) -> None:
-        from .validation.validate import validate
+        from ..validation.validate import validate
 
         out = None if self.out is None else Path(self.out)
         if out is not None and out.suffix != ".json":
@@ -55,7 +55,7 @@ class Validate:
         compilation_cache.set_up(off=self.no_compilation_cache)
         with contextlib.ExitStack() as stack:
             figure = stack.enter_context(reserve_figure(out.with_suffix(".png"))) if out else None
-            progress = stack.enter_context(console.progress())
+            progress = stack.enter_context(output.progress())
             say = lambda doing, done, total: progress(
                 Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
             )
@@ -64,7 +64,7 @@ class Validate:
             if out:
                 write_whole(out, json.dumps(_as_json(report), indent=1).encode())
                 _draw(report, figure)
-        console.print_validation(report)
+        output.print_validation(report)
         if out:
             print(f"wrote {out}\nwrote {out.with_suffix('.png')}")
         sys.exit(0 if report.passed else 1)
@@ -80,7 +80,7 @@ def _as_json(report: Report) -> dict:
 
 
 def _draw(report: Report, scratch: Path) -> None:
-    from . import plots
+    from .. import plots
 
     scores: dict[str, list[float]] = {}
     for comparison in report.comparisons:

@@ -10,11 +10,11 @@ from typing import Any
 import tyro
 import xarray as xr
 
-from .core.arguments import nearest
+from ..core.arguments import nearest
+from ..results.dataset import line_dimensions
+from ..results.diagnosis import profile
+from ..store import datasets
 from .flags import optional
-from .results.dataset import line_dimensions
-from .results.diagnosis import profile
-from .store import datasets
 
 
 @dataclasses.dataclass(frozen=True)

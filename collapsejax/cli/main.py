@@ -16,12 +16,14 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from . import compilation_cache
-from .commands import Plot, RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
-from .profile_command import Profile
-from .reproduce_command import Reproduce
-from .samples_command import Samples
-from .sweep_commands import Info, Sweep
-from .validate_command import Validate
+from .diagnose import Profile
+from .info import Info
+from .plot import Plot
+from .reproduce import Reproduce
+from .run import RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
+from .samples import Samples
+from .sweep import Sweep
+from .validate import Validate
 
 _INTERRUPTED = 130
 

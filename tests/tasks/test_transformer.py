@@ -253,8 +253,8 @@ def test_specification_of_a_sweep(tmp_path):
 
 def test_other_tasks_do_without_flax():
     code = (
-        "import sys, collapsejax.cli\n"
-        "try: collapsejax.cli.main(['run', 'gaussian', '--num-samples', '1'])\n"
+        "import sys, collapsejax.cli.main\n"
+        "try: collapsejax.cli.main.main(['run', 'gaussian', '--num-samples', '1'])\n"
         "except SystemExit: print([m for m in ('flax', 'optax', 'orbax') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

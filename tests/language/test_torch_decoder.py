@@ -15,7 +15,7 @@ from collapsejax.language import Decoder, Training
 
 pytestmark = pytest.mark.compiling
 torch = pytest.importorskip("torch")
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import jax
 import pytest
-from test_faults import cut_short, flip_a_byte
-from test_long_runs import WORKFLOWS, Told, Warm, assert_same
+from damage import cut_short, flip_a_byte
+from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
 
@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 SIZE = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
 PROGRAM = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import jax
 BEFORE
 import collapsejax as cj
-from test_long_runs import WORKFLOWS, Warm
+from warm import WORKFLOWS, Warm
 size = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
 say = lambda progress: print(progress.doing, flush=True)
 cj.sweep(Warm(), WORKFLOWS, **size, chunk=2, out=sys.argv[1], progress=say, share=SHARE)
@@ -137,7 +137,7 @@ def test_any_damaged_file_of_a_checkpoint(tmp_path):
 
 LIMITED = """
 import resource
-from collapsejax.long_programs import LongProgram
+from collapsejax.sweeps.long_program import LongProgram
 
 call = LongProgram.__call__
 

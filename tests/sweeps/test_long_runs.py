@@ -2,10 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.cli import output as console
+from collapsejax.cli import output
 from collapsejax.data.rows import Rows
 from collapsejax.sweeps.long_program import LongProgram
 from collapsejax.sweeps.plan import make_plan
@@ -16,65 +17,6 @@ from collapsejax.workflows import find
 pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
 
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
-WORKFLOWS = ["replace", "accumulate", "accumulate-subsample"]
-
-
-@cj.pytree
-class Warm:
-    """A mean that follows that of the rows by half; a key is part of the fit, and rows of it are the specimens."""
-
-    shift: float = 0.0
-    length: int = cj.static(default=2)
-
-    name = "warm"
-    costly = True
-
-    def init(self, key, num_samples):
-        k_truth, k_unread = jax.random.split(key)
-        truth = {"mean": jax.random.normal(k_truth) + self.shift, "key": k_truth, "unread": jax.random.normal(k_unread)}
-        return truth, {"mean": jnp.float32(0), "key": key, "fits": jnp.int32(0)}
-
-    def sample_real(self, key, truth, n):
-        return jax.random.normal(key, (n,)) + truth["mean"]
-
-    def summarize(self, truth, rows):
-        return rows
-
-    def fit(self, key, truth, train, params):
-        mean = jnp.sum(train.weights * train.values) / jnp.sum(train.weights)
-        return {"mean": (mean + params["mean"]) / 2, "key": key, "fits": params["fits"] + 1}
-
-    def sample(self, key, truth, params, n):
-        return jax.random.normal(key, (n,)) + params["mean"]
-
-    def evaluate(self, truth, params):
-        noise = jax.random.normal(jax.random.fold_in(truth["key"], params["fits"]))
-        return {"error": params["mean"] - truth["mean"], "noise": noise, "fits": params["fits"]}
-
-    def specimens(self, truth, params):
-        return jax.random.randint(params["key"], (3, self.length), 0, 100).astype(jnp.uint8)
-
-
-class Told:
-    """What a sweep says; after a number of generations it ends it."""
-
-    def __init__(self, most=None):
-        self.said, self.most = [], most
-
-    def __call__(self, progress):
-        self.said.append(progress.doing)
-        if self.most and len(self.generations) == self.most:
-            raise KeyboardInterrupt
-
-    @property
-    def generations(self):
-        return [doing.partition("generation ")[2] for doing in self.said if "generation" in doing]
-
-
-def assert_same(a, b, rtol=0.0):
-    assert list(a.data_vars) == list(b.data_vars) != []
-    for name in a.data_vars:
-        np.testing.assert_allclose(a[name].values, b[name].values, rtol=rtol, atol=rtol, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +189,7 @@ def test_plots_and_tables_leave_specimens_out(whole, capsys):
     cj.plots.curves(whole)
     with pytest.raises(ValueError, match="metric 'specimens': there is none"):
         cj.plots.curves(whole, ["specimens"])
-    console.print_tables(whole, None)
+    output.print_tables(whole, None)
     said = capsys.readouterr().out
     assert "noise: noise" in said
     assert "specimens" not in said

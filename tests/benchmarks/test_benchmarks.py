@@ -20,7 +20,7 @@ from collapsejax.numerics import random as rng
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
 pytestmark = pytest.mark.compiling
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import collections, json, sys
 import jax
 events = collections.Counter()
 jax.monitoring.register_event_listener(lambda event, **more: events.update([event.rpartition("/")[2]]))
-from collapsejax.cli import main
+from collapsejax.cli.main import main
 events["set_by_import"] = jax.config.jax_compilation_cache_dir is not None
 main(sys.argv[1:])
 print(json.dumps(events), file=sys.stderr)

@@ -223,8 +223,8 @@ def test_an_interrupt_ends_a_process_at_once(tmp_path):
     """Without waiting for threads, which cannot be stopped, and without being crashed by them."""
     code = """
 import threading, time
-from collapsejax.ahead import ahead
-import collapsejax.cli as cli
+from collapsejax.sweeps.ahead import ahead
+import collapsejax.cli.main as cli
 
 def main():
     began = threading.Event()

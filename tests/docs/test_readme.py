@@ -8,7 +8,7 @@ import pytest
 
 from collapsejax.cli import main as cli
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -29,7 +29,7 @@ def test_all_python_blocks_are_found():
 
 def test_test_command_is_the_one_that_ci_runs():
     command = re.search(r"\.venv/bin/python (-m pytest .*)", README).group(1)
-    assert command.replace("-m pytest", "-m pytest -q") in (Path(__file__).parent.parent / ".ci" / "run").read_text()
+    assert command.replace("-m pytest", "-m pytest -q") in (Path(__file__).parents[2] / ".ci" / "run").read_text()
 
 
 def commands(text):

@@ -11,7 +11,7 @@ import xarray as xr
 from sklearn import datasets as sklearn_datasets
 
 import collapsejax as cj
-from collapsejax.cli import output as console
+from collapsejax.cli import output
 from collapsejax.cli.main import main
 
 pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
@@ -211,7 +211,7 @@ def test_tables_fit_the_terminal(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
     size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
-    console.print_tables(cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size), None)
+    output.print_tables(cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size), None)
     out = capsys.readouterr().out
     assert "…" not in out
     assert out.count("median") == 4 * 2
@@ -221,7 +221,7 @@ def test_a_failing_run_leaves_nothing(folder, monkeypatch):
     def fails(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr("collapsejax.commands.sweep", fails)
+    monkeypatch.setattr("collapsejax.cli.run.sweep", fails)
     with pytest.raises(MemoryError):
         main(["run", "gaussian", *SMALL, "--out", "g.zarr", "--plot", "g.png"])
     assert not os.listdir(folder)
@@ -231,7 +231,7 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("collapsejax.commands.sweep", interrupted)
+    monkeypatch.setattr("collapsejax.cli.run.sweep", interrupted)
     with pytest.raises(SystemExit) as leaving:
         main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
     assert leaving.value.code == 130

@@ -157,7 +157,7 @@ def test_a_sweep_that_grows_may_share_other_programs(monkeypatch, tmp_path):
     sizes = {**SIZE, "num_samples": [5, 6, 9]}
     options = dict(out=tmp_path / "s", chunk=4)
     assert cj.sweep(cj.Gaussian(2), ["accumulate-subsample"], **sizes, num_seeds=10, **options).num_compilations == 1
-    monkeypatch.setattr("collapsejax.grouping._MOST_WASTED", 0)
+    monkeypatch.setattr("collapsejax.sweeps.grouping._MOST_WASTED", 0)
     grown = cj.sweep(cj.Gaussian(2), ["accumulate-subsample"], **sizes, num_seeds=25, **options)
     assert grown.num_compilations == 3
     whole = cj.sweep(cj.Gaussian(2), ["accumulate-subsample"], **sizes, num_seeds=25)

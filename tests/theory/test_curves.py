@@ -14,7 +14,7 @@ from collapsejax.core.pytree import pytree
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)
-README = (Path(__file__).parent.parent / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 TASKS = {
     "Gaussian": cj.Gaussian(3),
     "KDE": cj.KDE(cj.sources.moons(), 0.3),

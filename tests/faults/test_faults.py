@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from damage import cut_short, flip_a_byte
 
 import collapsejax as cj
 from collapsejax.cli.main import main
@@ -91,7 +92,7 @@ def test_full_disk(keep, cache, tmp_path):
 
     most = 8000 if keep == "summary" else 1500
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}));"
-    limited = [sys.executable, "-c", f"{limited} from collapsejax.cli import main; main()"]
+    limited = [sys.executable, "-c", f"{limited} from collapsejax.cli.main import main; main()"]
     code, _, err = finish(start(arguments, {}, limited))
     assert code == 2
     assert "File too large" in err
@@ -134,16 +135,6 @@ def test_read_only_directory():
     finally:
         folder.chmod(0o755)
         shutil.rmtree(folder)
-
-
-def cut_short(file):
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def flip_a_byte(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    file.write_bytes(bytes(content))
 
 
 @pytest.mark.parametrize("damage", [cut_short, flip_a_byte, Path.unlink], ids=lambda damage: damage.__name__)

@@ -13,7 +13,7 @@ import collapsejax as cj
 @pytest.mark.slow
 def test_reference_has_all_public_names(tmp_path):
     pytest.importorskip("pdoc")
-    modules = ["collapsejax", "collapsejax.base", "collapsejax.datasets"]
+    modules = ["collapsejax", "collapsejax.core.base", "collapsejax.data.rows"]
     command = [sys.executable, "-m", "pdoc", "--docformat", "google", "-o", str(tmp_path), *modules]
     subprocess.run(command, check=True, capture_output=True)
     page = (tmp_path / "collapsejax.html").read_text()
@@ -30,4 +30,4 @@ def test_reference_has_all_public_names(tmp_path):
         assert sentence in text
     theory = (tmp_path / "collapsejax" / "theory.html").read_text()
     assert "What is known exactly of the means over seeds" in theory
-    assert 'id="Workflow.select"' in (tmp_path / "collapsejax" / "base.html").read_text()
+    assert 'id="Workflow.select"' in (tmp_path / "collapsejax" / "core" / "base.html").read_text()

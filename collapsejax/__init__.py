@@ -3,7 +3,8 @@
 import importlib
 
 from . import sources
-from .core.pytree import pytree, static
+from .core.base import Dataset, ExactLaw, Needs, SequenceSource, Source, Task, Workflow
+from .core.pytree import static
 from .loop import Result, run, run_seeds, seed_keys
 from .numerics.threefry import fused
 from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
@@ -11,6 +12,7 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
+    "Execution": "sweeps.execution",
     "exact_curves": "sweeps.exact_curves",
     "open": "store.datasets",
     "profile": "results.diagnosis",
@@ -24,6 +26,13 @@ _LATER = {
 _LATER_PACKAGES = ("plots", "theory")
 
 __all__ = [
+    "Workflow",
+    "Task",
+    "Source",
+    "SequenceSource",
+    "Needs",
+    "ExactLaw",
+    "Dataset",
     "KDE",
     "Accumulate",
     "AccumulateSubsample",
@@ -41,7 +50,6 @@ __all__ = [
     "Weighted",
     "Window",
     "fused",
-    "pytree",
     "run",
     "run_seeds",
     "seed_keys",

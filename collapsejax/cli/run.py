@@ -10,12 +10,11 @@ from typing import Any
 import jax
 
 from ..core.arguments import check_count
-from ..core.checks import is_costly
-from ..loop import metric_names
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
 from ..store.files import reserve_figure
+from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from ..workflows import PUBLISHED, find
@@ -67,11 +66,11 @@ class Simulation:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         compilation_cache.set_up(off=self.no_compilation_cache)
         with contextlib.ExitStack() as stack:
-            if isinstance(getattr(task, "source", None), Table | Text):
+            if isinstance(task, Gaussian | KDE | Transformer) and isinstance(task.source, Table | Text):
                 print(task.source)
             figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
-            grows = self.out and is_costly(task) and not (self.overwrite and Path(self.out).exists())
+            grows = self.out and task.long_running and not (self.overwrite and Path(self.out).exists())
             reserved = self.out and not grows
             with (
                 datasets.reserve(self.out, overwrite=self.overwrite)

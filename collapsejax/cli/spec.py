@@ -98,13 +98,14 @@ def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     check_count("seed", seed, least=0)
     if seed >= 2**32:
         raise ValueError(f"seed={seed}: must be below 2**32")
-    options = {name: fields[name] for name in ("num_samples", "num_generations", "num_seeds")}
+    options = {name: fields[name] for name in ("num_generations", "num_seeds")}
     options |= {name: fields[name] for name in ("keep", "chunk", "rows") if name in fields}
     own = fields.get(task, {})
     if not isinstance(own, Mapping):
         raise FieldError(task, f"{own!r}: want a table of the task's fields, [{task}]")
     return dict(
-        task=_make_task(task, _DEFAULTS.get(task, {}) | own),
+        task=_make_task(task, {name: first(value) for name, value in given.items()}),
+        over=over,
         workflows=fields["workflow"],
         key=jax.random.key(seed),
         **options,

@@ -52,10 +52,16 @@ def check_share(name: str, value: Any, *, zero: bool = True) -> None:
         raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
-def check_features(source: Any) -> None:
-    """Raise ValueError for a source of sequences, where one of features is wanted."""
-    if hasattr(source, "vocab_size"):
-        raise ValueError(f"source {source.name!r}: gives sequences; choose one of rows, such as moons or table")
+def check_is(kind: type, name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is an instance of the base class `kind`, saying what it is instead."""
+    if isinstance(value, kind):
+        return
+    wanted = f"an instance of a subclass of collapsejax.{kind.__name__}"
+    if isinstance(value, type):
+        raise ValueError(f"{name}: is the class {value.__name__}; make an instance, {value.__name__}(...)")
+    if isinstance(value, str):
+        raise ValueError(f"{name}={value!r}: is a name; give the {kind.__name__.lower()} itself, {wanted}")
+    raise ValueError(f"{name}={value!r}: is a {type(value).__name__}; give {wanted}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

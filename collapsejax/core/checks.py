@@ -1,20 +1,20 @@
-"""What is asked of a task and a workflow before they meet in the loop."""
+"""Argument checks of tasks, workflows, sources and keys, and what the loop may do with them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_count
-from .base import Array, Task, Workflow
-from .pytree import listed_fields, pytree, static
+from .arguments import check_count, check_is
+from .base import Array, Needs, SequenceSource, Source, Task, Workflow
+from .pytree import Module, static
 
 
-@pytree
-class Within:
+class Within(Module):
     """A number of samples that a program is told when it runs, and the rows it has room for, at least as many."""
 
     size: Array
@@ -31,45 +31,30 @@ def room_of(num_samples: Any) -> Any:
     return num_samples.room if isinstance(num_samples, Within) else num_samples
 
 
-def knows(task: Task, law: str) -> bool:
-    """Whether a task has this optional method; None in its place says that it has not."""
-    return getattr(task, law, None) is not None
-
-
 def is_literal(task: Task, workflow: Workflow, rows: bool) -> bool:
     """Whether rows are pooled, and summarised only after selection: as asked, or because the workflow needs them."""
-    drawn_from_summaries = getattr(workflow, "only_draws", False) and getattr(task, "drawable", False)
-    return rows or (workflow.needs_rows and not drawn_from_summaries)
+    return rows or workflow.needs > task.offers
 
 
 def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
     """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
-    return knows(task, "sample_summary") and knows(task, "sample_real_summary") and not is_literal(task, workflow, rows)
+    law = task.exact_law
+    return law is not None and law.real is not None and not is_literal(task, workflow, rows)
 
 
 def is_paddable(task: Task, workflow: Workflow) -> bool:
     """Whether a program with room for more rows than are wanted gives what one for just these gives.
 
-    A task has to say so, and a workflow that needs rows: that it goes by their weights and their count, and that a row
-    that is drawn does not depend on how many are. Other workflows cannot tell the difference. A source of real data has
-    to say so too: rows of a table are drawn without replacement.
+    A workflow that is content with summaries cannot tell the difference.
     """
-    parts = [task, *([task.source] if getattr(task, "source", None) is not None else [])]
-    parts += [workflow] if workflow.needs_rows else []
-    return all(getattr(part, "paddable", False) for part in parts)
-
-
-def is_costly(task: Task) -> bool:
-    """Whether a task says that its programs take long to compile and its generations long to run."""
-    return getattr(task, "costly", False)
+    return task.paddable and (workflow.paddable or workflow.needs == Needs.SUMMARY)
 
 
 def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
-    """Whether a device does one seed after the other: as asked, or because vectors of a CPU gain a costly task nothing.
-
-    On accelerators seeds in step are what keeps the processors busy.
+    """Whether a device does one seed after the other: as asked, or because a CPU's vectors gain a long-running task
+    nothing. On accelerators seeds in step are what keeps the processors busy.
     """
-    return is_costly(task) and platform == "cpu" if asked is None else bool(asked)
+    return task.long_running and platform == "cpu" if asked is None else bool(asked)
 
 
 def check_key(key: Any) -> None:
@@ -88,21 +73,40 @@ def _are_keys(keys: Any) -> bool:
     return isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
 
 
-def check_no_names(task: Task, workflow: Workflow) -> None:
-    """Raise ValueError for a text, which only `collapsejax.sweep` and the command line take for a workflow."""
-    for name, part, like in (("task", task, "Gaussian(2)"), ("workflow", workflow, "Replace()")):
-        if isinstance(part, str):
-            raise ValueError(f"{name}={part!r}: is a name; give the {name} itself, as collapsejax.{like}")
+def check_task(task: Any) -> None:
+    """Raise ValueError unless this is a task."""
+    if isinstance(task, Workflow):
+        raise ValueError(f"task={task!r}: is a workflow; the task comes first, then the workflow")
+    check_is(Task, "task", task)
 
 
-def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations: int, rows: bool) -> None:
-    """Raise ValueError if a run of these makes no sense, unless they are being traced and so were asked before."""
+def check_workflow(workflow: Any) -> None:
+    """Raise ValueError unless this is a workflow."""
+    if isinstance(workflow, Task):
+        raise ValueError(f"workflow={workflow!r}: is a task; the task comes first, then the workflow")
+    check_is(Workflow, "workflow", workflow)
+
+
+def check_source(kind: type[Source] | type[SequenceSource], source: Any) -> None:
+    """Raise ValueError unless this is a source of that kind: `Source` or `SequenceSource`."""
+    if kind is Source and isinstance(source, SequenceSource):
+        raise ValueError(f"source {source.name!r}: gives sequences; choose one of rows, such as moons or table")
+    if kind is SequenceSource and isinstance(source, Source):
+        raise ValueError(f"source {source.name!r}: gives no sequences; choose text or markov")
+    if isinstance(source, str):
+        raise ValueError(f"source={source!r}: is a name; give the source itself, as collapsejax.sources.{source}()")
+    check_is(kind, "source", source)
+
+
+def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, rows: bool) -> None:
+    """Raise ValueError if these cannot be run together, unless they are being traced and were checked before."""
     check_count("num_generations", num_generations)
-    check_no_names(task, workflow)
+    check_task(task)
+    check_workflow(workflow)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
         return
     sizes = num_samples if np.ndim(num_samples) else [num_samples]
-    sizes = [size.item() if hasattr(size, "item") else size for size in sizes]
+    sizes = [size.item() if isinstance(size, np.generic | np.ndarray | jax.Array) else size for size in sizes]
     for size in sizes:
         check_count("num_samples", size)
         if size >= 2**31:
@@ -118,13 +122,24 @@ def check_run(task: Task, workflow: Workflow, num_samples: Any, num_generations:
                 f"under workflow {workflow.name!r} does not have (with rows=True none has); give one number"
             )
     for part in (task, workflow):
-        for path in listed_fields(part):
-            raise ValueError(f"{'.'.join(path)}: a list of values is for collapsejax.sweep; a run has one")
         for size in sorted({min(sizes), max(sizes)}):
-            if hasattr(part, "check"):
-                part.check(size)
-    if hasattr(workflow, "screen") and not knows(task, "log_density"):
+            part.check(size)
+    if workflow.screen is not None and task.log_density is None:
         raise ValueError(
             f"workflow {workflow.name!r}: a verifier needs the true log-density, which is not known for this task and "
             "its source; choose another source, or give the task a method log_density(truth, values)"
         )
+
+
+def check_metrics_of(task: Task, metrics: Any) -> None:
+    """Raise ValueError unless `evaluate` of a task returned scalars by name, of which stores can make folders."""
+    where = f"task {task.name!r}: evaluate"
+    if not isinstance(metrics, Mapping):
+        raise ValueError(f"{where} returns a {type(metrics).__name__}; return a dict of scalars by name")
+    if not metrics:
+        raise ValueError(f"{where} returns an empty dict; return at least one metric")
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+            raise ValueError(f"{where} returns a metric named {name!r}; use a text without a slash or a leading dot")
+        if jnp.shape(value) != ():
+            raise ValueError(f"{where} returns {name!r} of shape {jnp.shape(value)}; metrics are scalars ()")

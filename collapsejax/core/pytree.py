@@ -1,57 +1,58 @@
-"""Frozen dataclasses that JAX can trace."""
+"""Frozen dataclasses that JAX can trace: subclassing `Module` makes one."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+import inspect
 from collections.abc import Iterable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import jax
 
-T = TypeVar("T")
-
 
 def static(**kwargs: Any) -> Any:
-    """A dataclass field that is part of the compiled program's identity: ints, strings, callables."""
+    """A dataclass field that is part of the compiled program's identity: whole numbers, texts, callables."""
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
-def pytree(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen dataclass that JAX can trace through; fields made with `static()` stay Python values.
+class Module(abc.ABC):
+    """Base class of configurations and data. A subclass is a frozen dataclass and a JAX pytree; nothing is decorated.
 
-    A list in a field stands for several values, of which `sweep` makes objects with one value each: `__post_init__`
-    is left to those.
+    Fields are leaves, which JAX traces; fields made with `static()` stay Python values, and another value of one
+    compiles another program. `name` is what a class is called in results and on the command line: by default that of
+    the class.
+
+    Raises TypeError where a subclass lacks one of the attributes in `required`, naming it; and where a class is
+    instantiated that lacks an abstract method, naming that.
     """
-    validate = cls.__dict__.get("__post_init__")
-    if validate is not None:
-        cls.__post_init__ = lambda self: None if listed_fields(self) else validate(self)
-    cls = dataclasses.dataclass(frozen=True)(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
-    statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
-    traced = [name for name in names if name not in statics]
 
-    def flatten(config: T) -> tuple[list[Any], tuple]:
-        return [getattr(config, name) for name in traced], tuple(getattr(config, name) for name in statics)
+    name: ClassVar[str]
+    required: ClassVar[tuple[str, ...]] = ()
 
-    def flatten_with_keys(config: T) -> tuple[list[tuple], tuple]:
-        leaves, static_values = flatten(config)
-        return list(zip(map(jax.tree_util.GetAttrKey, traced), leaves, strict=True)), static_values
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in cls.__dict__ and "name" not in inspect.get_annotations(cls):
+            cls.name = cls.__name__
+        dataclasses.dataclass(frozen=True)(cls)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if "required" not in cls.__dict__:
+            for attribute in set(cls.required) - {*names, *dir(cls)}:
+                raise TypeError(f"class {cls.__name__}: lacks `{attribute}`; give it as a field or an attribute")
+        statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
+        traced = [name for name in names if name not in statics]
 
-    def unflatten(static_values: tuple, leaves: Iterable[Any]) -> T:
-        return cls(**dict(zip(traced, leaves, strict=True)), **dict(zip(statics, static_values, strict=True)))
+        def flatten(config: Self) -> tuple[list[Any], tuple]:
+            return [getattr(config, name) for name in traced], tuple(getattr(config, name) for name in statics)
 
-    # Not `register_dataclass`: to JAX 0.10 two classes made by it with equal static values have equal structures, and
-    # now and then, when their hashes meet, the program compiled for one of them is run for the other.
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
+        def flatten_with_keys(config: Self) -> tuple[list[tuple], tuple]:
+            leaves, static_values = flatten(config)
+            return list(zip(map(jax.tree_util.GetAttrKey, traced), leaves, strict=True)), static_values
 
+        def unflatten(static_values: tuple, leaves: Iterable[Any]) -> Self:
+            return cls(**dict(zip(traced, leaves, strict=True)), **dict(zip(statics, static_values, strict=True)))
 
-def listed_fields(config: Any) -> list[tuple[str, ...]]:
-    """Paths of the fields of a dataclass, and of dataclasses in its fields, that hold lists."""
-    paths = []
-    for field in dataclasses.fields(config) if dataclasses.is_dataclass(config) else ():
-        value = getattr(config, field.name)
-        inner = [()] if isinstance(value, list) else listed_fields(value)
-        paths += [(field.name, *path) for path in inner]
-    return paths
+        # Not `register_dataclass`: to JAX 0.10 two classes made by it with equal static values have equal structures,
+        # and now and then, when their hashes meet, the program compiled for one of them is run for the other.
+        jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ..core.base import Array
-from ..core.pytree import pytree
+from ..core.base import Array, Dataset
 from ..numerics.counts import multivariate_hypergeometric
 from .rows import Rows
 
 
-@pytree
-class Counts:
+class Counts(Dataset):
     """How often each of K outcomes is there, (K,): whole numbers in float32 (exact to 2^24), or sums of weights."""
 
     counts: Array
@@ -48,8 +46,7 @@ class Counts:
         return Counts(multivariate_hypergeometric(key, self.counts, k))
 
 
-@pytree
-class Totals:
+class Totals(Dataset):
     """Weight () and weighted total () of rows that are numbers."""
 
     weight: Array

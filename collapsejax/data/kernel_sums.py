@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from ..core.base import Array
-from ..core.pytree import pytree
+from ..core.base import Array, Dataset
 from .rows import Rows, weighted_sum
 
 
@@ -39,8 +38,7 @@ class Spread(NamedTuple):
         return Spread(total, self.mean + share * step, self.square + other.square + between)
 
 
-@pytree
-class KernelSums:
+class KernelSums(Dataset):
     """Rows, with the log of the kernel sum over them at each of m fixed held-out rows, and how they are spread.
 
     `log_sums` (m,): log sum_i w_i k(test_j, x_i), -inf without data. Appending a batch costs only its own kernel sums,

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.base import Array, Values
-from ..core.pytree import pytree
+from ..core.base import Array, Dataset, Values
 from ..numerics.subsets import by_weight, subset
 
 
@@ -21,8 +20,7 @@ def _stored(values: Values) -> Values:
     return jax.lax.cond(holds, lambda values: values, lambda values: jax.tree.map(jnp.zeros_like, values), values)
 
 
-@pytree
-class Rows:
+class Rows(Dataset):
     """A buffer with room for C rows, filled from the front.
 
     `values`: pytree of (C, ...); `weights` (C,), 0 marks an empty slot; `count` (), the rows written so far.

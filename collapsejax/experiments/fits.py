@@ -12,7 +12,7 @@ import numpy as np
 from ..core.base import Array, PyTree, Task, Values
 from ..core.checks import runs_in_turn
 from ..data.rows import Rows
-from ..loop import COMPILER_OPTIONS
+from ..loop import COMPILER_OPTIONS, as_array
 
 # What a fit is for: those of a generator have random numbers of their own.
 CELL, GENERATOR = 0, 1
@@ -90,7 +90,7 @@ class Programs:
 
     def write(self, task: Task, params: PyTree) -> Values:
         """Synthetic rows (S, M, ...) from fitted models of all seeds."""
-        return self._run(self._all_writings, _as_arrays(task), self._keys, params)
+        return self._run(self._all_writings, jax.tree.map(as_array, task), self._keys, params)
 
     def account(self) -> dict[str, Any]:
         """Numbers of compilations and seconds, as attributes."""
@@ -98,7 +98,7 @@ class Programs:
         return dict(num_compilations=len(self._compiled)) | seconds
 
     def _arguments(self, task: Task | None = None, which: tuple[int, ...] = (0, 1, 0, CELL)) -> tuple:
-        return _as_arrays(self._task if task is None else task), self._keys, np.array(which, np.int32)
+        return jax.tree.map(as_array, self._task if task is None else task), self._keys, np.array(which, np.int32)
 
     def _run(self, function: Any, *arguments: Any) -> Any:
         program = (function.__name__, jax.tree.structure(arguments))
@@ -122,10 +122,10 @@ class Programs:
 
     def _fit(self, task: Task, key: Array, which: Array, synthetic: Values) -> Fitted:
         first, num_real, num_synthetic, use = which
-        keys, task = _Keys(*jax.random.split(key, len(_Keys._fields))), _at_once(task)
+        keys, task = _Keys(*jax.random.split(key, len(_Keys._fields))), task.at(jnp.int32(0))
         (truth, begin), real = self._real_rows(task, key)
         places = jnp.minimum(first + jnp.arange(self._rooms.fitted), self._rooms.drawn - 1)
-        if not _is_paddable(task):
+        if not task.paddable:
             # Of a table all rows come in their order, and the first of them would be no random ones.
             places = jax.random.permutation(keys.order, self._rooms.drawn)[places]
         rows = Rows.of(jax.tree.map(lambda leaf: leaf[places], real), num_real).join(Rows.of(synthetic, num_synthetic))
@@ -135,7 +135,7 @@ class Programs:
         return Fitted(params, metrics, loss)
 
     def _write(self, task: Task, key: Array, params: PyTree) -> Values:
-        keys, task = _Keys(*jax.random.split(key, len(_Keys._fields))), _at_once(task)
+        keys, task = _Keys(*jax.random.split(key, len(_Keys._fields))), task.at(jnp.int32(0))
         # Drawn anew in each program, since it may hold what neither reads.
         truth, _ = task.init(keys.init, self._rooms.real)
         return task.sample(keys.sample, truth, params, self._rooms.synthetic)
@@ -145,19 +145,3 @@ class Programs:
         keys = _Keys(*jax.random.split(key, len(_Keys._fields)))
         truth, begin = task.init(keys.init, self._rooms.real)
         return (truth, begin), task.sample_real(keys.real, truth, self._rooms.drawn)
-
-
-def _at_once(task: Task) -> Task:
-    return task.at(jnp.int32(0)) if hasattr(task, "at") else task
-
-
-def _is_paddable(task: Task) -> bool:
-    source = getattr(task, "source", None)
-    return getattr(task, "paddable", False) and (source is None or getattr(source, "paddable", False))
-
-
-def _as_arrays(task: Task) -> Task:
-    """With its numbers in one dtype, so that another value compiles nothing."""
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, dtype=float) if isinstance(leaf, int | float | np.number) else leaf, task
-    )

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..core.base import Array, Task
+from ..core.checks import check_task
 from ..core.describe import describe
 from ..loop import seed_keys
 from ..results.dataset import in_order
@@ -22,7 +23,7 @@ from ..results.metrics import metric_labels
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
 from .fits import CELL, GENERATOR, Fitted, Programs, Rooms
-from .value_checks import check_candidates, check_names, check_sizes, check_task
+from .value_checks import check_candidates, check_names, check_sizes
 
 # The loss of a task is the first of these metrics that it has.
 _LOSSES = ("test_loss", "test_nll", "test_mse", "mean_sq_error", "sq_error")

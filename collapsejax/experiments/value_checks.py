@@ -6,22 +6,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from ..core.arguments import check_count, nearest
 from ..core.base import Task
-from ..core.checks import check_run, knows
+from ..core.checks import check_run
 from ..workflows import Accumulate
 
 _GENERATORS = ("self", "teacher")
 _RESERVED = ("num_real", "num_synthetic", "seed", "candidate", "validation_loss")
-
-
-def check_task(task: Any) -> None:
-    """Raise ValueError unless this is a task."""
-    if jax.tree_util.all_leaves([task]):
-        raise ValueError(f"task: want an object whose class is decorated with collapsejax.pytree, not {task!r}")
 
 
 def check_sizes(
@@ -61,7 +54,7 @@ def check_candidates(
     known = [one.name for one in dataclasses.fields(task)]
     if field not in known:
         raise ValueError(f"tune: task {task.name!r} has no field {field!r}; {nearest(field, known)}")
-    if not knows(task, "validation_loss"):
+    if task.validation_loss is None:
         raise ValueError(
             f"tune: task {task.name!r}, with its source, has no rows for validation; leave it out, choose another "
             "source, or give the task a method validation_loss(key, truth, params)"

@@ -8,14 +8,13 @@ import optax
 
 from ..core.arguments import check_count, check_not_negative, check_positive, check_share
 from ..core.base import Array, PyTree
-from ..core.pytree import pytree, static
+from ..core.pytree import Module, static
 from ..data.rows import Rows
 from ..numerics.threefry import fused
 from .decoder import Decoder, log_likelihood_of
 
 
-@pytree
-class Training:
+class Training(Module):
     """How a decoder is trained. One of `num_steps` and `num_epochs` is None.
 
     Args:

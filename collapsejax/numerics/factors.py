@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import Array
-from ..core.pytree import pytree
+from ..core.pytree import Module
 from .batched import cholesky, solve_lower, solve_upper, unless
 from .float32 import exp2
 
@@ -28,8 +28,7 @@ _PIVOT_ROUNDINGS = 8
 _SAFE_PIVOT = 0.05
 
 
-@pytree
-class Factor:
+class Factor(Module):
     """F = unit * exp(log_scale), lower triangular (d, d).
 
     `unit` (d, d) has columns of length 1, or 0 where `log_scale` (d,) is -inf. F F' is singular exactly where a

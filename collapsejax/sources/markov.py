@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.arguments import check_count, check_positive
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, SequenceSource
+from ..core.pytree import static
 from ..numerics.random import chi
 from ..numerics.threefry import fused, uniform
 
@@ -31,8 +31,7 @@ class Chain(NamedTuple):
     log_stationary: Array
 
 
-@pytree
-class Markov:
+class Markov(SequenceSource):
     """A stationary Markov chain whose table of transition probabilities is drawn anew for each seed.
 
     Args:

@@ -15,15 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.arguments import check_count, check_not_negative, check_positive
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, Source
+from ..core.pytree import static
 from ..numerics.random import normal, normal_log_density
-
-
-def _nothing_fixed(self: Any, key: Array) -> tuple[()]:
-    """`init` of a source whose distribution is the same for every seed."""
-    del self, key
-    return ()
 
 
 def _check_noise(self: Any, num_samples: int) -> None:
@@ -53,8 +47,7 @@ def _of_equally_likely(log_densities: Array) -> Array:
     return jax.nn.logsumexp(log_densities, axis=1) - jnp.log(log_densities.shape[1])
 
 
-@pytree
-class GaussianSource:
+class GaussianSource(Source):
     """N(0, sigma2 I_d): dim features (d) of variance sigma2."""
 
     dim: int = static(default=1)
@@ -69,8 +62,6 @@ class GaussianSource:
     def check(self, num_samples: int) -> None:
         del num_samples
         check_positive("sigma2", self.sigma2)
-
-    init = _nothing_fixed
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         del real
@@ -87,8 +78,7 @@ class GaussianSource:
         return normal_log_density(values, jnp.full(self.dim, jnp.sqrt(self.sigma2)))
 
 
-@pytree
-class Blobs:
+class Blobs(Source):
     """Three clusters of variance 1 in the plane, equally likely, their centres uniform on [-10, 10]^2 for each seed.
 
     With shared_centres=False the held-out rows get centres of their own, as in the published experiments, whose
@@ -138,8 +128,7 @@ def _blobs(key: Array, centres: Array, n: int) -> Array:
     return centres[jax.random.randint(k_label, (n,), 0, 3)] + normal(k_noise, (n, 2))
 
 
-@pytree
-class Moons:
+class Moons(Source):
     """Two interleaving half circles of radius 1 in the plane, plus normal noise of standard deviation `noise`."""
 
     noise: float = 0.05
@@ -149,7 +138,6 @@ class Moons:
     dim: ClassVar[int] = 2
 
     check = _check_noise
-    init = _nothing_fixed
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         del real
@@ -181,8 +169,7 @@ class Moons:
         return jnp.stack([on(arc) for arc in arcs], axis=1)
 
 
-@pytree
-class Circles:
+class Circles(Source):
     """Two concentric circles in the plane, of radius 1 and `factor`, plus normal noise of that sd."""
 
     noise: float = 0.05
@@ -196,8 +183,6 @@ class Circles:
         _check_noise(self, num_samples)
         if not 0 <= self.factor < 1:
             raise ValueError(f"factor={self.factor}: the inner radius must be at least 0 and below 1")
-
-    init = _nothing_fixed
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         del real
@@ -226,8 +211,7 @@ class Circles:
         return bessel - (distance - radii) ** 2 / (2 * self.noise**2) - jnp.log(2 * jnp.pi * self.noise**2)
 
 
-@pytree
-class SwissRoll:
+class SwissRoll(Source):
     """(t cos t, u, t sin t) with t uniform on [1.5 pi, 4.5 pi] and u on [0, 21], plus normal noise of that sd."""
 
     noise: float = 0.05
@@ -237,7 +221,6 @@ class SwissRoll:
     dim: ClassVar[int] = 3
 
     check = _check_noise
-    init = _nothing_fixed
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         del real

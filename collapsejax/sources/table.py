@@ -12,18 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.arguments import check_count
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, Source
+from ..core.pytree import static
 from ..numerics.subsets import subset
 from .table_files import read_csv, read_npy
 
 
-@pytree
-class Table:
+class Table(Source):
     """Rows of a file; made by `table`.
 
     `train` (N, d) and `test` (M, d) are the two parts, `mean` (d,) and `covariance` (d, d) the moments of `train`
-    (divided by N). `sha256` is of the file; `dependent` are the columns that make the covariance singular.
+    (divided by N). `sha256` is of the file; `dependent_columns` are those that make the covariance singular.
     """
 
     train: Array
@@ -33,7 +32,7 @@ class Table:
     path: str = static()
     sha256: str = static()
     columns: tuple[str, ...] = static()
-    dependent: tuple[str, ...] = static()
+    dependent_columns: tuple[str, ...] = static()
     standardize: bool = static()
     test_fraction: float = static()
     split_seed: int = static()
@@ -56,7 +55,7 @@ class Table:
         return self.test.shape[0]
 
     @property
-    def spreads(self) -> dict[str, float]:
+    def standard_deviations(self) -> dict[str, float]:
         """Standard deviation of each column of `train`."""
         return dict(zip(self.columns, np.sqrt(np.diagonal(self.covariance)).tolist(), strict=True))
 
@@ -67,10 +66,6 @@ class Table:
                 f"num_samples={num_samples}: {self.path} has {available} rows to fit to "
                 f"({available + held_out} less {held_out} held out); use at most {available}"
             )
-
-    def init(self, key: Array) -> tuple[()]:
-        del key
-        return ()
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         """Draw n different rows of the training part. Raises ValueError if there are fewer."""
@@ -143,7 +138,7 @@ def table(
         path=str(path),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         columns=tuple(names),
-        dependent=_dependent(names, train),
+        dependent_columns=_dependent(names, train),
         standardize=standardize,
         test_fraction=test_fraction,
         split_seed=split_seed,

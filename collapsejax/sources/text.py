@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.arguments import check_count, nearest
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, SequenceSource
+from ..core.pytree import static
 from ..numerics.subsets import subset
 from .corpus import read, stdlib
 from .tokenizers import Bytes, Characters
@@ -22,8 +22,7 @@ _TOKENIZERS = {tokenizer.name: tokenizer for tokenizer in (Characters, Bytes)}
 _TOGETHER = 2**16  # windows that are compared with held-out ones at a time
 
 
-@pytree
-class Text:
+class Text(SequenceSource):
     """Windows of text as rows of tokens; made by `text`.
 
     `train` (N, L), `validation` (M', L) and `test` (M, L) are the three parts. `sha256` is of all tokens of the corpus,
@@ -80,10 +79,6 @@ class Text:
                 f"num_samples={num_samples}: {self.corpus} has {available} windows of {self.window} tokens to fit to; "
                 f"use at most {available}, or a shorter window"
             )
-
-    def init(self, key: Array) -> tuple[()]:
-        del key
-        return ()
 
     def sample(self, key: Array, real: tuple[()], n: int) -> Array:
         """Draw n different windows of the training part. Raises ValueError if there are fewer."""

@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.base import Array, Task, Workflow
-from ..core.checks import Within, knows, size_is_traced
+from ..core.base import Array, Needs, Task, Workflow
+from ..core.checks import Within, is_literal, is_paddable, size_is_traced
 from ..loop import Result
 from ..results.dataset import SPECIMENS
-from .grid import Cell
+from .grid import Cell, Grid
 from .one_of import alike
+
+_MOST_PADDING = 10**8  # numbers of padding: 2 or 3 seconds of a core, as to compile the program they spare
 
 
 class Settings(NamedTuple):
@@ -24,7 +26,7 @@ class Settings(NamedTuple):
     literal_rows: bool
     summary: bool
     devices: tuple[jax.Device, ...]
-    in_turn: bool = False  # a device does one seed after the other, none in step
+    in_turn: bool = False  # a device runs one seed after the other, none in step
 
 
 class Cells:
@@ -50,14 +52,14 @@ class Cells:
         self._any_size = size_is_traced(cells[0].task, cells[0].workflow, settings.literal_rows)
         self.sizes = np.array(sizes, np.int32) if self._any_size or min(sizes) < self._room else None
 
-    def experiment(self, leaves: list[Array], sizes: Array | None, cell: Array) -> tuple[Task, Workflow, dict]:
+    def arguments(self, leaves: list[Array], sizes: Array | None, cell: Array) -> tuple[Task, Workflow, dict[str, Any]]:
         """Task, workflow and options of the run in a cell; `leaves` and `sizes` are this object's, in a program."""
         own = [leaf[cell] if varies else leaf for leaf, varies in zip(leaves, self._varying, strict=True)]
         task, workflow = jax.tree.unflatten(self._structure, own)
         size = self._room if sizes is None else sizes[cell]
         size = size if sizes is None or self._any_size else Within(size, self._room)
         options = dict(num_generations=self.settings.num_generations, rows=self.settings.literal_rows)
-        record = None if self.settings.summary else specimens_of(task)
+        record = None if self.settings.summary else record_of_samples(task)
         return task, workflow, dict(num_samples=size, **options, record=record)
 
 
@@ -74,13 +76,14 @@ def _all_equal(column: Sequence[Any]) -> bool:
     return all(leaf is column[0] or np.array_equal(leaf, column[0]) for leaf in column[1:])
 
 
-def specimens_of(task: Task) -> Callable | None:
-    """What records a task's specimens in every generation; None where it has none."""
-    return (lambda truth, params, synthetic: task.specimens(truth, params)) if knows(task, "specimens") else None
+def record_of_samples(task: Task) -> Callable | None:
+    """What records a task's text samples in every generation; None where it has none."""
+    show = task.text_samples
+    return show and (lambda truth, params, synthetic: show(truth, params))
 
 
 def outputs(result: Result) -> dict[str, Array]:
-    """What a program gives of a run: metrics, and what was recorded as "specimens"."""
+    """What a program gives of a run: metrics, and what was recorded as text samples."""
     metrics = {name: value.astype(float) for name, value in result.metrics.items()}
     return metrics if result.recorded is None else metrics | {SPECIMENS: result.recorded}
 
@@ -89,3 +92,63 @@ def with_like_workflows(cells: Sequence[Cell]) -> list[Cell]:
     """Cells whose workflows differ in traced values alone."""
     workflows = alike([cell.workflow for cell in cells])
     return [cell._replace(workflow=workflow) for cell, workflow in zip(cells, workflows, strict=True)]
+
+
+def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[list[int]]:
+    """The numbers of the cells that share a program, for each program, in the order of their first cells."""
+    groups: dict[Any, list[int]] = {}
+    for number, cell in enumerate(grid.cells):
+        literal = None
+        if cell.task.long_running and cell.workflow.screen is None:
+            # Rows and summaries are drawn differently only where the law of these is known.
+            known = cell.task.exact_law is not None
+            literal = known and is_literal(cell.task, cell.workflow, settings.literal_rows)
+            cell = cell._replace(workflow=None)
+        shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
+        # Classes that JAX itself registers compare equal, whatever their fields are.
+        program = (literal, type(cell.workflow), jax.tree.structure((cell.task, cell.workflow)), shapes)
+        groups.setdefault(program, []).append(number)
+    parts = []
+    for numbers in groups.values():
+        cell, *_ = with_like_workflows([grid.cells[number] for number in numbers])
+        if size_is_traced(cell.task, cell.workflow, settings.literal_rows):
+            parts.append(numbers)
+        else:
+            pads = is_paddable(cell.task, cell.workflow) and _rows_are_on_their_own(key)
+            each = {grid.workflow_of(grid.cells[number]): grid.cells[number] for number in reversed(numbers)}.values()
+            cost = max(_numbers_a_row(cell, settings) for cell in each) if pads else np.inf
+            cost *= num_seeds * settings.num_generations
+            parts += _sharing_room(grid, numbers, cost)
+    return sorted(parts)
+
+
+def _rows_are_on_their_own(key: Array) -> bool:
+    """Whether JAX's random numbers for a row do not depend on how many rows they are drawn for."""
+    return str(jax.random.key_impl(key)) == "threefry2x32" and jax.config.jax_threefry_partitionable
+
+
+def _sharing_room(grid: Grid, numbers: list[int], cost: float) -> list[list[int]]:
+    """Cells that differ in the number of samples, by the program they share, which draws the largest number for each.
+
+    A row of padding costs so many numbers; a cell that would need too much padding begins another program.
+    """
+    by_size: dict[int, list[int]] = {}
+    for number in numbers:
+        by_size.setdefault(grid.cells[number].num_samples, []).append(number)
+    parts, room = [], np.inf
+    for size in sorted(by_size, reverse=True):
+        if (room - size) * len(by_size[size]) * cost > _MOST_PADDING:
+            parts.append([])
+            room = size
+        parts[-1] += by_size[size]
+    return [sorted(part) for part in parts]
+
+
+def _numbers_a_row(cell: Cell, settings: Settings) -> float:
+    """Numbers that each row of a batch adds to what a generation handles: its own, or those of all rows in a pool."""
+    task, n = cell.task, cell.num_samples
+    rows = jax.eval_shape(lambda key: task.sample_real(key, task.init(key, n)[0], n), jax.random.key(0))
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(rows)) / n
+    if cell.workflow.needs == Needs.DRAWS:
+        return numbers
+    return numbers * cell.workflow.capacity(n, settings.num_generations + 1) / n

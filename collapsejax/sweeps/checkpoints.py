@@ -18,7 +18,7 @@ from ..core.base import PyTree
 from ..store.files import writing
 from ..store.manifest import digest
 from ..store.provenance import provenance
-from .long_program import Saved
+from .program import Saved
 
 
 class Checkpoints:
@@ -80,7 +80,7 @@ class Checkpoints:
         return Saved(jax.tree.unflatten(structure, leaves), results)
 
     def _checkpointer(self) -> Any:
-        import orbax.checkpoint as ocp  # takes long to import, and only costly tasks need it
+        import orbax.checkpoint as ocp  # takes long to import, and only long-running tasks need it
 
         logging.getLogger("absl").setLevel(logging.ERROR)  # of what it writes, and how fast
         # Processes of a sweep do not wait for one another.

@@ -9,18 +9,23 @@ import xarray as xr
 
 from .. import theory
 from ..core.base import Task, Workflow
-from .grid import expand
+from .grid import Over, expand
 
 
 def exact_curves(
-    task: Task, workflows: Sequence[Workflow | str], *, num_samples: int | Sequence[int], num_generations: int
+    task: Task,
+    workflows: Sequence[Workflow | str],
+    *,
+    num_samples: int | None = None,
+    over: Over | None = None,
+    num_generations: int,
 ) -> xr.Dataset:
     """`theory.curve` for every cell of a grid: dimensions as in the results of `sweep`, but for the seeds.
 
     A metric that is known in some cells is NaN in the others; one that is known nowhere is absent. Arguments and errors
     as of `sweep`.
     """
-    grid = expand(task, workflows, num_samples)
+    grid = expand(task, workflows, num_samples, over)
     shape = (*map(len, grid.dims.values()), num_generations)
     metrics: dict[str, np.ndarray] = {}
     for cell in grid.cells:

@@ -1,24 +1,26 @@
-"""Grids of experiments: lists in a task's fields, workflows and numbers of samples, made into cells."""
+"""Grids of experiments: values of fields, workflows and numbers of samples, made into cells."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.arguments import check_count
+from ..core.arguments import check_count, nearest
 from ..core.base import Task, Workflow
-from ..core.describe import fields_of, is_array
-from ..core.pytree import listed_fields
+from ..core.checks import check_task, check_workflow
+from ..core.describe import fields_of, is_array, name_of
+from ..core.pytree import Module
 from ..results.dataset import RESERVED
 from ..workflows import find
 
 MOST_CELLS = 10**5
 _MOST_NAMED = 3  # workflows in a label
+Over = Mapping[str, Sequence[Any]]
 
 
 class Cell(NamedTuple):
@@ -31,13 +33,23 @@ class Cell(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """`dims`: for each dimension its labels, in order; `cells`: all experiments, the last dimension fastest."""
+    """All experiments of a sweep.
+
+    Attributes:
+        dims: for each dimension its labels, in order.
+        cells: all experiments, the last dimension fastest. Those that a dimension makes no difference to, as a setting
+            of another workflow, have the same task and workflow objects.
+        workflows: as given, each once.
+        over: what was swept, as given.
+    """
 
     dims: dict[str, list]
     cells: list[Cell]
     workflows: list[Workflow]
+    over: dict[str, list]
 
     def workflow_of(self, cell: Cell) -> str:
+        """The label of a cell's workflow."""
         return self.dims["workflow"][cell.index[list(self.dims).index("workflow")]]
 
     def label(self, cells: Sequence[Cell]) -> str:
@@ -54,76 +66,154 @@ class Grid(NamedTuple):
         return ", ".join(parts) + (f" ({len(cells)} cells)" if len(cells) > 1 else "")
 
 
-def expand(task: Task, workflows: Sequence[Workflow | str] | Workflow | str, num_samples: int | Sequence[int]) -> Grid:
-    """The grid of every combination of `task`'s listed fields, `workflows` and `num_samples`.
+def expand(
+    task: Task,
+    workflows: Sequence[Workflow | str] | Workflow | str,
+    num_samples: int | None = None,
+    over: Over | None = None,
+) -> Grid:
+    """The grid of every combination of what is swept.
 
     Args:
-        task: a task whose fields, and those of its source, may hold lists: each makes a dimension of that name.
+        task: what is fitted.
         workflows: workflows or their names.
-        num_samples: a number, or a list of numbers, which makes a dimension.
+        num_samples: rows of a batch, unless they are swept.
+        over: by name the values of what is swept, each a dimension: a field of the task ("dim") or of what is in its
+            fields ("noise" or "source.noise"), a setting of a workflow ("weighted.real_weight"), or "num_samples".
 
     Raises:
-        ValueError: for an empty list, a value that stands there twice, more than 10^5 cells, or values and names that
-            make no sense.
+        ValueError: for a name that is nowhere, no values, a duplicate value, more than 10^5 cells, and values out of
+            range.
     """
+    check_task(task)
     workflows = [workflows] if isinstance(workflows, str) or not isinstance(workflows, Sequence) else list(workflows)
+    if not workflows:
+        raise ValueError("workflows=[]: give at least one workflow")
     workflows = [find(workflow) if isinstance(workflow, str) else workflow for workflow in workflows]
     for workflow in workflows:
-        if listed := listed_fields(workflow):
-            raise ValueError(f"workflow {workflow.name!r}: {'.'.join(listed[0])} holds a list; give a workflow each")
-    paths = listed_fields(task)
-    names = [path[-1] for path in paths]
-    names = ["_".join(path) if names.count(path[-1]) > 1 else path[-1] for path in paths]
-    for name in names:
-        if name in RESERVED:
-            raise ValueError(f"{name}: a list makes a dimension of this name, which results need; rename the field")
-    values = {name: _at(task, path) for name, path in zip(names, paths, strict=True)}
-    values["workflow"] = workflows
-    if isinstance(num_samples, list | tuple | range | np.ndarray):
-        values["num_samples"] = list(num_samples)
-    dims = {name: _labels(name, listed) for name, listed in values.items()}
+        check_workflow(workflow)
+    over = {name: _values(name, values) for name, values in (over or {}).items()}
+    sizes = _sizes(num_samples, over)
+    in_task, in_workflows = {}, {}
+    for name in over:
+        if name != "num_samples":
+            path, of_task = _path(name, task, workflows)
+            (in_task if of_task else in_workflows)[name] = path
+    swept = {**in_task, **in_workflows}
+    dims = {_dimension(path, swept.values()): _labels(name, over[name]) for name, path in swept.items()}
+    dims["workflow"] = _labels("workflows", workflows)
+    if "num_samples" in over:
+        dims["num_samples"] = _labels("num_samples", sizes)
     number = int(np.prod([len(labels) for labels in dims.values()], dtype=float))
     if number > MOST_CELLS:
         lengths = " x ".join(f"{len(labels)} {name}" for name, labels in dims.items())
-        raise ValueError(f"{lengths}: {number} cells are more than {MOST_CELLS}; shorten the lists")
-    sizes = values.get("num_samples", [num_samples])
+        raise ValueError(f"{lengths}: {number} cells are more than {MOST_CELLS}; sweep over fewer values")
+    tasks = [_with(task, zip(in_task.values(), values, strict=True)) for values in _product(over, in_task)]
+    lists = [
+        [_with_settings(workflow, zip(in_workflows.values(), values, strict=True)) for workflow in workflows]
+        for values in _product(over, in_workflows)
+    ]
+    indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
+    experiments = ((a, b, size) for a in tasks for group in lists for b in group for size in sizes)
+    cells = [Cell(index, *experiment) for index, experiment in zip(indices, experiments, strict=True)]
+    return Grid(dims, cells, workflows, over)
+
+
+def _sizes(num_samples: int | None, over: Over) -> list[int]:
+    if "num_samples" in over:
+        if num_samples is not None:
+            raise ValueError(f"num_samples={num_samples}: is swept over as well; give one of the two")
+        sizes = over["num_samples"]
+    elif num_samples is None:
+        raise ValueError("num_samples: is missing; give a number, or several with over={'num_samples': [10, 100]}")
+    elif np.ndim(num_samples):
+        raise ValueError(f"num_samples={num_samples!r}: is one number; give several with over={{'num_samples': [...]}}")
+    else:
+        sizes = [num_samples]
     for size in sizes:
         check_count("num_samples", size)
-    tasks = [_with(task, paths, combination) for combination in itertools.product(*(values[name] for name in names))]
-    indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
-    experiments = itertools.product(tasks, workflows, map(int, sizes))
-    cells = [Cell(index, *experiment) for index, experiment in zip(indices, experiments, strict=True)]
-    return Grid(dims, cells, workflows)
+    return list(map(int, sizes))
 
 
-def _at(config: Any, path: Sequence[str]) -> Any:
-    for name in path:
-        config = getattr(config, name)
-    return config
+def _values(name: str, values: Any) -> list:
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise ValueError(f"over: {name}={values!r}: want a list of values")
+    if not len(values):
+        raise ValueError(f"over: {name}=[]: is empty; give at least one value")
+    return list(values)
 
 
-def _with(config: Any, paths: Sequence[tuple[str, ...]], values: Sequence[Any]) -> Any:
-    """`config` with the values put at the paths; it is made anew once, so that it checks them together."""
-    changes = {}
-    for name, group in itertools.groupby(zip(paths, values, strict=True), lambda pair: pair[0][0]):
-        inner = [(path[1:], value) for path, value in group]
-        changes[name] = inner[0][1] if not inner[0][0] else _with(getattr(config, name), *zip(*inner, strict=True))
-    return dataclasses.replace(config, **changes) if changes else config
+def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[str, ...], bool]:
+    """Where a field is: its path in the task (True), or behind a workflow's name in that workflow (False)."""
+    of_task = _paths(task)
+    of_workflows = [(workflow.name, *path) for workflow in workflows for path in _paths(workflow)]
+    wanted = tuple(name.split("."))
+    for paths, is_task in ((of_task, True), (of_workflows, False)):
+        if wanted in paths:
+            return wanted, is_task
+    if found := [path for path in of_task if path[-1:] == wanted]:
+        if len(found) > 1:
+            names = " or ".join(repr(".".join(path)) for path in found)
+            raise ValueError(f"over: {name!r} may be {names}; write which")
+        return found[0], True
+    known = [".".join(path) for path in (*of_task, *of_workflows)]
+    raise ValueError(
+        f"over: {name!r} is no field of task {task.name!r} or of its source, and no setting of these workflows; "
+        f"{nearest(name, known)}"
+    )
+
+
+def _paths(config: Module) -> list[tuple[str, ...]]:
+    """Paths of the fields of a configuration, and of configurations in its fields."""
+    paths = []
+    for name, value in fields_of(config):
+        inner = _paths(value) if isinstance(value, Module) else []
+        paths += [(name,), *((name, *path) for path in inner)]
+    return paths
+
+
+def _dimension(path: tuple[str, ...], paths: Any) -> str:
+    """The name of the dimension that a swept field makes: the field's, with its path where others have that too."""
+    name = path[-1] if [other[-1] for other in paths].count(path[-1]) == 1 else "_".join(path)
+    if name in RESERVED:
+        raise ValueError(f"over: {name!r} would make a dimension of this name, which results need; rename the field")
+    return name
+
+
+def _product(over: Over, names: Mapping[str, Any]) -> list[tuple]:
+    return list(itertools.product(*(over[name] for name in names)))
+
+
+def _with_settings(workflow: Workflow, settings: Any) -> Workflow:
+    """`workflow` with those of the settings that are its own, of which the paths begin with its name."""
+    own = [(path[1:], value) for path, value in settings if path[0] == workflow.name]
+    return _with(workflow, own)
+
+
+def _with(config: Any, changes: Any) -> Any:
+    """`config` with values at paths: (path, value) pairs. It is made anew once, so that it checks them together."""
+    inner: dict[str, list] = {}
+    for path, value in changes:
+        inner.setdefault(path[0], []).append((path[1:], value))
+    replaced = {}
+    for name, group in inner.items():
+        whole = [value for path, value in group if not path]
+        base = whole[-1] if whole else getattr(config, name)
+        replaced[name] = _with(base, [(path, value) for path, value in group if path])
+    return dataclasses.replace(config, **replaced) if replaced else config
 
 
 def _labels(name: str, values: Sequence[Any]) -> list:
     """Numbers as they are, else texts."""
-    if not values:
-        raise ValueError(f"{name}=[]: an empty list makes no cell; give at least one value")
     if all(_is_number(value) for value in values):
-        labels = [value.item() if hasattr(value, "item") else value for value in values]
+        labels = [value.item() if isinstance(value, np.generic) else value for value in values]
     else:
         short = [_text(value, fields=False) for value in values]
         times = Counter(short)
         labels = [_text(value, times[text] > 1) for value, text in zip(values, short, strict=True)]
     (label, times), *_ = Counter(labels).most_common(1)
     if times > 1:
-        raise ValueError(f"{name}: {label} stands there {times} times; give each of them once")
+        raise ValueError(f"{name}: duplicate value {label}; give each value once")
     return labels
 
 
@@ -134,6 +224,5 @@ def _is_number(value: Any) -> bool:
 def _text(value: Any, fields: bool) -> str:
     if not dataclasses.is_dataclass(value):
         return str(value)
-    name = getattr(value, "name", type(value).__name__)
     settings = ", ".join(f"{field}={_text(inner, True)}" for field, inner in fields_of(value) if not is_array(inner))
-    return f"{name}({settings})" if fields and settings else name
+    return f"{name_of(value)}({settings})" if fields and settings else name_of(value)

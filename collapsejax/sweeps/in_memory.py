@@ -12,7 +12,7 @@ from ..results.sketch import State
 from ..results.statistics import STATISTICS, tables
 from ..store.arrays import empty
 from ..store.manifest import Manifest, Shard
-from .elastic import joined
+from .calls import joined
 
 
 class Memory:

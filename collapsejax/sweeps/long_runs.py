@@ -1,4 +1,4 @@
-"""What a sweep does between two generations of a costly task: it tells, shows and keeps how far it has come."""
+"""What a sweep does between two generations of a long-running task: it tells, shows and keeps how far it has come."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from .cells import Settings
 from .checkpoints import Checkpoints
 from .grid import Cell
 from .in_memory import Memory
-from .long_program import Jobs, LongProgram, Saved, joined_generations
-from .program import Shape, of_each_job
+from .program import CallShape, Job, Program, Saved, joined_generations, of_each_job
 
 
 class LongRuns:
@@ -33,14 +32,15 @@ class LongRuns:
 
     def program(
         self, cells: Sequence[Cell], settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
-    ) -> LongProgram:
+    ) -> Program:
         """The program of some cells, given for each shard how many of its seeds are there; `say` is told its progress.
 
         After each generation the metrics so far are in the store, and a checkpoint, unless processes were connected by
         JAX and no longer are.
         """
         places = [cell.index for cell in cells]
-        return LongProgram(cells, settings, _Watch(places, there, self._results, self._checkpoints, say))
+        watch = _Watch(places, there, self._results, self._checkpoints, say)
+        return Program(cells, settings, by_generation=True, watch=watch)
 
     def forget_checkpoints(self) -> None:
         """Remove them, since all that they are for is complete."""
@@ -62,10 +62,10 @@ class _Watch(NamedTuple):
     checkpoints: Checkpoints | None
     say: Callable[[str], None]
 
-    def resumed(self, jobs: Jobs, shape: Shape, like: Saved) -> Saved | None:
+    def resumed(self, jobs: Sequence[Job], shape: CallShape, like: Saved) -> Saved | None:
         return self.checkpoints and self.checkpoints.restore(self._call(jobs, shape), like)
 
-    def generation_done(self, jobs: Jobs, shape: Shape, saved: Saved) -> None:
+    def generation_done(self, jobs: Sequence[Job], shape: CallShape, saved: Saved) -> None:
         so_far = of_each_job(joined_generations(saved.results), jobs)
         # Of other shards some seeds are there, and a record says so.
         empty = {(shard.cell, shard.first): shard for shard, there in self.there.items() if not there}
@@ -76,7 +76,7 @@ class _Watch(NamedTuple):
             self.checkpoints.save(self._call(jobs, shape), saved)
         self.say(f"generation {len(saved.results)}/{self.results.manifest.num_generations}")
 
-    def _call(self, jobs: Jobs, shape: Shape) -> Any:
+    def _call(self, jobs: Sequence[Job], shape: CallShape) -> Any:
         """All that tells a call from others."""
         seeds = [(self.places[cell], first, stop) for cell, first, stop in jobs]
         return [self.results.manifest.fingerprint, seeds, shape]

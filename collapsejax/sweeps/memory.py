@@ -1,4 +1,4 @@
-"""Bytes that programs need, and bytes that are free."""
+"""Shapes and bytes of runs and programs, and bytes that are free; nothing is compiled here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,37 @@ from pathlib import Path
 from typing import Any
 
 import jax
+
+from ..core.base import Task, Workflow
+from ..loop import Experiment, Result, run
+
+
+def result_shapes(task: Task, workflow: Workflow, **options: Any) -> Result:
+    """Shapes and dtypes of what `run` with these arguments returns. Raises as `run`."""
+    return jax.eval_shape(lambda key: run(key, task, workflow, **options), jax.random.key(0))
+
+
+def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
+    """Names of the metrics that `run` with these arguments returns. Raises as `run`."""
+    return list(result_shapes(task, workflow, **options).metrics)
+
+
+def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int, rows: bool = False) -> int:
+    """Bytes that one seed carries from generation to generation: what bounds the seeds that fit into memory.
+
+    Raises as `run`.
+    """
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    running = jax.eval_shape(Experiment.of(task, workflow, **sizes, rows=rows).begin, jax.random.key(0))
+    carried = jax.tree.leaves((running.truth, running.state, running.params))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in carried)
+
+
+def bytes_of(compiled: Any) -> int:
+    """Bytes that a device needs for a call of a compiled program, by the compiler's account."""
+    account = compiled.memory_analysis()
+    need = account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
+    return need - account.alias_size_in_bytes  # arguments whose memory results take
 
 
 def free_bytes_of_each(devices: Sequence[jax.Device]) -> int:
@@ -31,9 +62,3 @@ def host_free_bytes() -> int:
             if line.startswith("MemAvailable:"):
                 return 1024 * int(line.split()[1])
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def bytes_of(compiled: Any) -> int:
-    account = compiled.memory_analysis()
-    need = account.temp_size_in_bytes + account.output_size_in_bytes + account.argument_size_in_bytes
-    return need - account.alias_size_in_bytes  # arguments whose memory results take

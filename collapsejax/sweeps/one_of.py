@@ -9,12 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.base import Array, Dataset, Workflow
-from ..core.pytree import pytree
+from ..core.base import Array, Dataset, Needs, Workflow
+from ..loop import settled
 
 
-@pytree
-class OneOf:
+class OneOf(Workflow):
     """The workflow that stands at `index` among `workflows`; the index may be traced, (), and vmapped.
 
     Its state holds that of each, and its capacity is one for each; only the chosen one works. What is selected has room
@@ -27,20 +26,16 @@ class OneOf:
     name: ClassVar[str] = "one-of"
 
     @property
-    def needs_rows(self) -> bool:
-        return any(workflow.needs_rows for workflow in self.workflows)
-
-    @property
-    def only_draws(self) -> bool:
-        return all(getattr(workflow, "only_draws", False) for workflow in self.workflows if workflow.needs_rows)
+    def needs(self) -> Needs:
+        return max(workflow.needs for workflow in self.workflows)
 
     @property
     def paddable(self) -> bool:
-        return all(getattr(workflow, "paddable", False) for workflow in self.workflows if workflow.needs_rows)
+        return all(workflow.paddable or workflow.needs == Needs.SUMMARY for workflow in self.workflows)
 
     def check(self, num_samples: int) -> None:
         for workflow in self.workflows:
-            getattr(workflow, "check", lambda num_samples: None)(num_samples)
+            workflow.check(num_samples)
 
     def capacity(self, num_samples: int, num_generations: int) -> tuple[int, ...]:
         return tuple(workflow.capacity(num_samples, num_generations) for workflow in self.workflows)
@@ -51,7 +46,7 @@ class OneOf:
     def update(self, key: Array, state: tuple[Any, ...], synthetic: Dataset, draw_real: Callable) -> tuple[Any, ...]:
         def updating(place: int) -> Callable:
             def update(key: Array, state: tuple[Any, ...], synthetic: Dataset) -> tuple[Any, ...]:
-                own = self.workflows[place].update(key, state[place], synthetic, draw_real)
+                own = settled(self.workflows[place].update(key, state[place], synthetic, draw_real))
                 return (*state[:place], own, *state[place + 1 :])
 
             return update

@@ -1,4 +1,4 @@
-"""The reduction of metrics of many seeds to states of summaries, on the device."""
+"""The reduction of the metrics of many seeds to mergeable sketches, on the device."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ..results.sketch import State, merge, reduce
 SEEDS = PartitionSpec(None, "seed")  # of arrays (rows, seeds, ...)
 
 
-def summarized(reduction: Any, metrics: Mapping[str, Array], valid: Array, num_jobs: int) -> list[dict[str, State]]:
-    """For each job the `State` of each of its metrics (rows, seeds, G)."""
+def reduced(reduction: Any, metrics: Mapping[str, Array], valid: Array, num_jobs: int) -> list[dict[str, State]]:
+    """For each job, a row of `metrics` (rows, seeds, G), the sketch of each metric."""
     parts = jax.device_get(reduction(list(metrics.values()), valid))
     return [dict(zip(metrics, _of_row(parts, row), strict=True)) for row in range(num_jobs)]
 
 
-def compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
-    """The reduction of metrics of `shape` to summaries. Its sums are double, whatever JAX's default is.
+def compiled_reduction(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
+    """The compiled reduction of metrics of `shape`. Its sums are double, whatever JAX's default is.
 
     The parts of several devices are left apart, along the leading axis: no device waits for another.
     """
     arguments = (mesh, num_metrics, shape, dtype)
     with _lock_of(*arguments):  # of threads that need the same one compiles it
-        return _compiled_reduce(*arguments)
+        return _compiled(*arguments)
 
 
 @functools.lru_cache(maxsize=8)
@@ -39,7 +39,7 @@ def _lock_of(*arguments: Any) -> threading.Lock:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
+def _compiled(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
     def on_one_device(metrics: list[Array], valid: Array) -> State:
         return jax.tree.map(lambda leaf: leaf[None], reduce(metrics, valid, block))
 
@@ -54,7 +54,7 @@ def _compiled_reduce(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], 
 
 
 def _of_row(parts: State, row: int) -> list[State]:
-    """The state of each metric in one row, from the devices' parts: leaves (devices, metrics, rows, ...)."""
+    """The sketch of each metric in one row, from the devices' parts: leaves (devices, metrics, rows, ...)."""
     of_devices = [
         jax.tree.map(lambda leaf, device=device: leaf[device, :, row], parts) for device in range(len(parts[0]))
     ]

@@ -6,30 +6,26 @@ import contextlib
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import xarray as xr
 
 from ..core.base import Array, Task, Workflow
-from ..core.checks import is_costly
 from ..results.dataset import SPECIMENS
 from ..results.sketch import State
 from ..store import datasets
 from ..store.manifest import Shard
 from ..store.shards import Shards
-from .ahead import ahead
-from .elastic import Compiled, Elastic, joined, lowered
-from .grid import Cell
+from .calls import Calls, joined
+from .execution import Execution
+from .grid import Cell, Over
 from .in_memory import Memory
-from .long_program import LongProgram
 from .long_runs import LongRuns
 from .plan import Plan, make_plan
-from .program import Program, Shape
+from .program import CallShape, Program
 
 
 class Progress(NamedTuple):
@@ -49,64 +45,62 @@ def sweep(
     task: Task,
     workflows: Sequence[Workflow | str],
     *,
-    num_samples: int | Sequence[int],
+    num_samples: int | None = None,
+    over: Over | None = None,
     num_generations: int,
     num_seeds: int,
     key: Array,
     keep: str = "seeds",
     rows: bool = False,
-    chunk: int | None = None,
     out: str | Path | None = None,
-    devices: Sequence[jax.Device] | None = None,
-    share: tuple[int, int] | None = None,
-    in_turn: bool | None = None,
+    execution: Execution | None = None,
     progress: Report | None = None,
 ) -> xr.Dataset:
-    """Simulate seeds 0 ... S-1 in every cell of a grid: listed fields of `task` x `workflows` x `num_samples`.
+    """Metrics of seeds 0 ... S-1 in every cell of a grid, as labelled arrays.
 
-    Cells with workflows of one kind and the same static fields share one compiled program: they may differ in numbers,
-    such as `sigma2`, a bandwidth or `real_weight`, and in `num_samples` where the exact law is known, or where the task
-    can do with room for more rows than there are (`base.Task`) and that takes less time than another compilation.
+    The grid has every combination of `workflows` and of the values in `over`. Cells with workflows of one kind and the
+    same static fields share one compiled program: they may differ in numbers, such as `sigma2`, a bandwidth or
+    `real_weight`, and in `num_samples` where the exact law is known, or where the task is `paddable` and padding takes
+    less time than another compilation.
 
-    A costly task (`base.Task`) has one program for all workflows but those that screen candidates. Its results are in
-    `out` generation by generation, and a sweep that was killed goes on after the last that was finished.
+    A long-running task (`Task.long_running`) has one program for all workflows but those that screen candidates. Its
+    results are in `out` generation by generation, and a sweep that was killed goes on after the last that was finished.
 
     Args:
-        task: what is fitted. A list in a field of it, or of its source, makes a dimension of that name.
+        task: what is fitted.
         workflows: the data it is fitted to; workflows or their names.
-        num_samples: rows of the first real batch and of every synthetic batch (n); a list makes a dimension.
+        num_samples: rows of the first real batch and of every synthetic batch (n), unless swept over.
+        over: by name the values of what is swept, each a dimension of the result: a field of the task
+            (`{"dim": [1, 3]}`) or of what is in its fields (`"noise"` or `"source.noise"`), a setting of a workflow
+            (`"weighted.real_weight"`), or `"num_samples"`. A setting makes no difference to other workflows, which are
+            simulated once for all its values.
         num_generations: models fitted (G).
         num_seeds: seeds (S). Workflows share a seed's random numbers where they share the representation of the data:
             with `rows=True` all of them start from the same real rows.
         key: the root of all randomness; seed s has the key `fold_in(key, s)` in every cell.
-        keep: "seeds", every number of every seed; or "summary", statistics over the seeds (`summaries.STATISTICS`),
-            reduced on the device: memory does not grow with the seeds, disk only with the chunks.
+        keep: "seeds", every number of every seed; or "summary", statistics over the seeds
+            (`collapsejax.results.statistics.STATISTICS`), reduced on the device: memory does not grow with the seeds,
+            disk only with the chunks.
         rows: draw and pool literal rows even where the law of their summary is known.
-        chunk: seeds that are stored together, and no more of which are computed together. Default: as memory suggests.
         out: directory of a store. Where this sweep is there already, only what is missing is computed; it may have
             had fewer seeds. Default: results stay in memory.
-        devices: share the seeds. Default: all that this process has.
-        share: (i, N), to compute part i of N of the shards, beside other processes that write to `out`. Default: JAX's
-            index of this process and number of processes.
-        in_turn: whether a device does one seed after the other instead of many in step. Default: on a CPU, for a
-            costly task.
-        progress: called before the wait for each program, after each chunk, and after each generation of a costly
+        execution: chunks, devices, this process's share. Default: `Execution()`.
+        progress: called before the wait for each program, after each chunk, and after each generation of a long-running
             task. If it raises, what has been computed is in `out`.
 
     Returns:
-        A dataset with a dimension for each list, workflow, seed or statistic, and generation; one variable a metric,
-        and "specimens", with two more dimensions, where the task has them and all seeds are kept.
-        Its attributes hold configuration, versions, seconds and the number of compilations. A compilation's seconds
-        are those from its beginning to its end; others and the run go on beside it. With `out`, it is what
+        A dataset with a dimension for each name in `over`, workflow, seed or statistic, and generation; one variable a
+        metric, and "samples", with two more dimensions, where the task has text samples and all seeds are kept.
+        Its attributes hold configuration, versions, seconds and the number of compilations. With `out`, it is what
         `collapsejax.open` gives.
 
     Raises:
         FileNotFoundError: the folder of `out` is not there.
-        ValueError: for sizes, parameters or names that make no sense, a key that is no typed one, or another sweep in
-            `out`, before anything is compiled.
+        ValueError: for sizes, parameters or names out of range, a key that is no typed one, or another sweep in `out`,
+            before anything is compiled.
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations, num_seeds=num_seeds)
-    options = dict(keep=keep, rows=rows, chunk=chunk, out=out, devices=devices, share=share, in_turn=in_turn)
+    options = dict(over=over, keep=keep, rows=rows, out=out, execution=execution)
     return carry_out(make_plan(task, workflows, **sizes, key=key, **options), progress)
 
 
@@ -144,27 +138,18 @@ def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
         cells = [plan.grid.cells[number] for number in numbers]
         if progress:
             progress(Progress(f"timing {plan.grid.label(cells)}", sum(t.num_cells for t in timings), num_cells, 0, 0))
-        together = plan.shape(numbers, 1).together
-        seeds = min(together * len(plan.settings.devices), plan.manifest.num_seeds)
-        # Of a costly task one generation tells enough.
-        costly, length = is_costly(cells[0].task), plan.manifest.num_generations
-        program = LongProgram(cells, plan.settings, most=1) if costly else Program(cells, plan.settings)
-        elastic = Elastic(program, plan.key, Shape(1, seeds, together), lambda doing: None)
+        batch = plan.shape(numbers, 1).batch
+        seeds = min(batch * len(plan.settings.devices), plan.manifest.num_seeds)
+        # Of a long-running task one generation tells enough.
+        by_generation, length = cells[0].task.long_running, plan.manifest.num_generations
+        simulated = 1 if by_generation else length
+        program = Program(cells, plan.settings, by_generation=by_generation, num_generations=simulated)
+        calls = Calls(program, plan.key, CallShape(1, seeds, batch), plan.settings.devices)
         start = time.perf_counter()
-        elastic([(0, 0, seeds)])
-        seconds = (time.perf_counter() - start) * (length if costly else 1)
-        timings.append(Timing(plan.grid.label(cells), len(cells), elastic.compile_seconds, seconds / seeds))
+        calls([(0, 0, seeds)])
+        seconds = (time.perf_counter() - start) * length / simulated
+        timings.append(Timing(plan.grid.label(cells), len(cells), calls.compile_seconds, seconds / seeds))
     return timings
-
-
-class _Group(NamedTuple):
-    """Cells that share a program, shards of theirs that are to be computed, and how much one call does."""
-
-    cells: list[Cell]
-    label: str
-    todo: list[Shard]
-    program: Program | LongProgram
-    shape: Shape
 
 
 class _Run:
@@ -197,38 +182,36 @@ class _Run:
         }
 
     def all_groups(self) -> None:
-        lower = lambda group: lowered(group.program, self._plan.key, group.shape)
-        with contextlib.closing(ahead(self._groups(), lower)) as groups:
-            for group, early in groups:
-                self._one_group(group, early)
+        for numbers in self._plan.groups:
+            cells = [self._plan.grid.cells[number] for number in numbers]
+            members = {cell.index for cell in cells}
+            if todo := [shard for shard in self._todo if shard.cell in members]:
+                self._one_group(numbers, cells, todo)
         for name, where in self._nan.items():
             warnings.warn(f"{name} is NaN {where}", stacklevel=4)
 
-    def _groups(self) -> Iterator[_Group]:
-        """Those of which something is to be done."""
-        grid, settings = self._plan.grid, self._plan.settings
-        for numbers in self._plan.groups:
-            cells = [grid.cells[number] for number in numbers]
-            members, label, costly = {cell.index for cell in cells}, grid.label(cells), is_costly(cells[0].task)
-            if todo := [shard for shard in self._todo if shard.cell in members]:
-                # Of a costly task also shards that are there: a call that was killed is to be the same call again.
-                num_shards = sum(shard.cell in members for shard in (self._there if costly else todo))
-                say = lambda doing, label=label: self._tell(f"{label}, {doing}")
-                make = partial(self._long_runs.program, there=self._there, say=say) if costly else Program
-                yield _Group(cells, label, todo, make(cells, settings), self._plan.shape(numbers, num_shards))
-
-    def _one_group(self, group: _Group, early: Callable[[], Compiled | None]) -> None:
-        cells, label, todo, program, shape = group
-        place = {cell.index: place for place, cell in enumerate(cells)}
-        workflow_of = {cell.index: self._plan.grid.workflow_of(cell) for cell in cells}
+    def _one_group(self, numbers: Sequence[int], cells: Sequence[Cell], todo: Sequence[Shard]) -> None:
+        """Compute the shards `todo` of cells that share a program."""
+        plan, label = self._plan, self._plan.grid.label(cells)
+        different, place = _different(cells)
+        workflow_of = {cell.index: plan.grid.workflow_of(cell) for cell in cells}
         self._tell(f"compiling {label}")
-        program = Elastic(program, self._plan.key, shape, self._tell, early())
+        if cells[0].task.long_running:
+            # Also shards that are there: a call that was killed is to be the same call again.
+            num_shards = sum(shard.cell in place for shard in self._there)
+            say = lambda doing: self._tell(f"{label}, {doing}")
+            program = self._long_runs.program(different, plan.settings, there=self._there, say=say)
+        else:
+            num_shards, program = len(todo), Program(different, plan.settings)
+        shape = plan.shape(numbers, num_shards)
+        calls = Calls(program, plan.key, shape, plan.settings.devices, self._tell)
         self._tell(label)
+        todo = sorted(todo, key=lambda shard: (place[shard.cell], shard.chunk))
         for shards in (todo[start : start + shape.rows] for start in range(0, len(todo), shape.rows)):
-            compiling, start = program.compile_seconds, time.perf_counter()
+            compiling, start = calls.compile_seconds, time.perf_counter()
             jobs = [(place[shard.cell], shard.first + self._there[shard], shard.stop) for shard in shards]
-            results = program(jobs)
-            seconds = time.perf_counter() - start - (program.compile_seconds - compiling)
+            results = calls(jobs)
+            seconds = time.perf_counter() - start - (calls.compile_seconds - compiling)
             for shard, metrics in zip(shards, results, strict=True):
                 self._look_for_nan(shard, metrics)
                 whole = joined([self._results.get(shard), metrics]) if self._there[shard] else metrics
@@ -238,8 +221,8 @@ class _Run:
                 self._run_seconds[workflow_of[shard.cell]] += seconds / len(shards)
             self._tell(label)
         for workflow in (workflows := {workflow_of[shard.cell] for shard in todo}):
-            self._compile_seconds[workflow] += program.compile_seconds / len(workflows)
-        self._num_compilations += program.num_compilations
+            self._compile_seconds[workflow] += calls.compile_seconds / len(workflows)
+        self._num_compilations += calls.num_compilations
 
     def forget_checkpoints(self) -> None:
         """Remove them, since all that they are for is complete."""
@@ -259,3 +242,15 @@ class _Run:
                 cell = next(cell for cell in self._plan.grid.cells if cell.index == shard.cell)
                 seeds = f"{nan.max():.0f} of seeds {shard.first} to {shard.stop - 1}"
                 self._nan[name] = f"first in generation {np.argmax(nan > 0)} ({self._plan.grid.label([cell])}; {seeds})"
+
+
+def _different(cells: Sequence[Cell]) -> tuple[list[Cell], dict[tuple[int, ...], int]]:
+    """Cells without those that are the same experiment as one before, and the place there of each cell's experiment."""
+    different, place, known = [], {}, {}
+    for cell in cells:
+        experiment = (id(cell.task), id(cell.workflow), cell.num_samples)
+        if experiment not in known:
+            known[experiment] = len(different)
+            different.append(cell)
+        place[cell.index] = known[experiment]
+    return different, place

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.pytree import Module, static
 from ..data.rows import Rows
 
 
-@pytree
-class BandwidthRule:
+class BandwidthRule(Module):
     """A rule of thumb: bandwidth = factor(N, d), times each feature's standard deviation where `scaled`."""
 
     name: str = static()
@@ -27,8 +26,7 @@ class BandwidthRule:
         return width * _standard_deviation(rows) if self.scaled else width
 
 
-@pytree
-class Width:
+class Width(Module):
     """A bandwidth that is a number in this generation, and another one in the next."""
 
     value: Array

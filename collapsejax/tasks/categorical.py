@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -9,8 +10,8 @@ import numpy as np
 from jax.scipy.special import xlogy
 
 from ..core.arguments import check_count, check_positive, check_whole_float, nearest
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, ExactLaw, Needs, Task
+from ..core.pytree import Module, static
 from ..data.counts import Counts
 from ..data.rows import Rows
 from ..numerics.counts import multinomial
@@ -28,8 +29,7 @@ class CategoricalParams(NamedTuple):
     probs: Array
 
 
-@pytree
-class ProbsRule:
+class ProbsRule(Module):
     """Probabilities that have a name, for any number of outcomes."""
 
     name: str = static()
@@ -44,14 +44,13 @@ class ProbsRule:
 PROBS_RULES = {name: ProbsRule(name) for name in ("uniform", "zipf")}
 
 
-@pytree
-class Categorical:
+class Categorical(Task):
     """Fit the probabilities of K outcomes; under replace this is the Wright-Fisher model of genetic drift.
 
     Args:
         num_outcomes: K.
-        probs: true probabilities: None or "uniform" for equal ones; "zipf", proportional to 1 / k; or an array or
-            tuple (K,) that sums to 1.
+        probs: true probabilities: None or "uniform" for equal ones; "zipf", proportional to 1 / k; or (K,)
+            numbers that sum to 1.
         sampling_temperature: outcomes are sampled with probabilities proportional to p^(1 / temperature).
 
     Metrics: `entropy` of the fitted probabilities (nats); `heterozygosity`, 1 - sum p^2; `num_extinct`, outcomes that
@@ -65,11 +64,11 @@ class Categorical:
     """
 
     num_outcomes: int = static(default=2)
-    probs: str | Array | tuple[float, ...] | ProbsRule | None = None
+    probs: str | Array | Sequence[float] | ProbsRule | None = None
     sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "categorical"
-    drawable: ClassVar[bool] = True
+    offers: ClassVar[Needs] = Needs.DRAWS
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -79,7 +78,7 @@ class Categorical:
             if probs not in PROBS_RULES:
                 raise ValueError(f"probs={probs!r}: no such probabilities; {nearest(probs, PROBS_RULES)}")
             probs = PROBS_RULES[probs]
-        object.__setattr__(self, "probs", np.asarray(probs, np.float64) if isinstance(probs, tuple) else probs)
+        object.__setattr__(self, "probs", np.asarray(probs, np.float64) if isinstance(probs, tuple | list) else probs)
 
     def check(self, num_samples: int) -> None:
         check_whole_float(num_samples)
@@ -89,7 +88,7 @@ class Categorical:
         probs = np.asarray(self.probs, np.float64)
         if probs.shape != (self.num_outcomes,):
             shape = f"{probs.shape} for num_outcomes={self.num_outcomes}"
-            raise ValueError(f"probs: shape {shape}; want an array or tuple of as many (a list makes a dimension)")
+            raise ValueError(f"probs: shape {shape}; give as many")
         if not (probs >= 0).all() or not abs(probs.sum() - 1) <= 1e-6:
             raise ValueError(
                 f"probs: from {probs.min():g}, with sum {probs.sum():.9g}; must be at least 0 and sum to 1"
@@ -103,8 +102,13 @@ class Categorical:
     def sample_real(self, key: Array, truth: CategoricalTruth, n: int) -> Array:
         return _draw(key, truth.probs, n)
 
-    def sample_real_summary(self, key: Array, truth: CategoricalTruth, n: Array) -> Counts:
-        return Counts(multinomial(key, n, truth.probs))
+    @property
+    def exact_law(self) -> ExactLaw:
+        """The law of the counts of rows: multinomial."""
+        return ExactLaw(
+            lambda key, truth, params, n: Counts(multinomial(key, n, self._tempered(params.probs))),
+            lambda key, truth, n: Counts(multinomial(key, n, truth.probs)),
+        )
 
     def summarize(self, truth: CategoricalTruth, rows: Rows) -> Counts:
         return Counts.of(rows, truth.probs.shape[0])
@@ -116,10 +120,6 @@ class Categorical:
     def sample(self, key: Array, truth: CategoricalTruth, params: CategoricalParams, n: int) -> Array:
         del truth
         return _draw(key, self._tempered(params.probs), n)
-
-    def sample_summary(self, key: Array, truth: CategoricalTruth, params: CategoricalParams, n: Array) -> Counts:
-        del truth
-        return Counts(multinomial(key, n, self._tempered(params.probs)))
 
     def evaluate(self, truth: CategoricalTruth, params: CategoricalParams) -> dict[str, Array]:
         probs = params.probs

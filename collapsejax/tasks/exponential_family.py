@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln, xlog1py, xlogy
 
 from ..core.arguments import check_positive, check_whole_float, nearest
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, ExactLaw, Task
+from ..core.pytree import static
 from ..data.counts import Totals
 from ..data.rows import Rows
 from ..numerics.counts import binomial
@@ -74,8 +74,7 @@ class FamilyParams(NamedTuple):
     mean: Array
 
 
-@pytree
-class ExponentialFamily:
+class ExponentialFamily(Task):
     """Fit the mean of a one-parameter exponential family by maximum likelihood: it is the mean of the data.
 
     Args:
@@ -122,8 +121,13 @@ class ExponentialFamily:
     def sample_real(self, key: Array, truth: FamilyParams, n: int) -> Array:
         return self.sample(key, truth, truth, n)
 
-    def sample_real_summary(self, key: Array, truth: FamilyParams, n: Array) -> Totals:
-        return self.sample_summary(key, truth, truth, n)
+    @property
+    def exact_law(self) -> ExactLaw:
+        """The law of the total of rows, which is in the family or known."""
+        return ExactLaw(
+            lambda key, truth, params, n: self._sample_totals(key, params, n),
+            lambda key, truth, n: self._sample_totals(key, truth, n),
+        )
 
     def summarize(self, truth: FamilyParams, rows: Rows) -> Totals:
         del truth
@@ -137,8 +141,7 @@ class ExponentialFamily:
         del truth
         return FAMILIES[self.family].rows(key, params.mean, self.shape, n)
 
-    def sample_summary(self, key: Array, truth: FamilyParams, params: FamilyParams, n: Array) -> Totals:
-        del truth
+    def _sample_totals(self, key: Array, params: FamilyParams, n: Array) -> Totals:
         size = jnp.asarray(n, dtype=float)
         return Totals(size, FAMILIES[self.family].total(key, params.mean, self.shape, size))
 

@@ -8,9 +8,10 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_features, check_positive
-from ..core.base import Array, PyTree, Source
-from ..core.pytree import pytree, static
+from ..core.arguments import check_count, check_positive
+from ..core.base import Array, ExactLaw, PyTree, Source, Task
+from ..core.checks import check_source
+from ..core.pytree import static
 from ..data.moments import Moments, Origin
 from ..data.rows import Rows
 from ..numerics.batched import cholesky, solve_lower
@@ -38,8 +39,7 @@ class GaussianParams(NamedTuple):
     factor: Factor
 
 
-@pytree
-class Gaussian:
+class Gaussian(Task):
     """Fit N(mean, covariance) to the data, starting from N(0, sigma2 I_d) or from real data.
 
     Args:
@@ -69,14 +69,14 @@ class Gaussian:
     sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "gaussian"
-    paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_features(self.source)
+        if isinstance(self.dim, Source):
+            raise ValueError(f"dim={self.dim}: is a source of real data; write Gaussian(source=...)")
+        if self.source is not None:
+            check_source(Source, self.source)
         if self.dim is None:
             object.__setattr__(self, "dim", 1 if self.source is None else self.source.dim)
-        if hasattr(self.dim, "sample"):
-            raise ValueError(f"dim={self.dim}: is a source of real data; write Gaussian(source=...)")
         check_count("dim", self.dim)
         if self.ddof not in (0, 1):
             raise ValueError(f"ddof={self.ddof}: must be 0 (maximum likelihood) or 1 (unbiased)")
@@ -92,8 +92,8 @@ class Gaussian:
             raise ValueError(f"dim={self.dim}: the source has {self.source.dim} features; leave dim out")
         if self.sigma2 != 1.0:
             raise ValueError(f"sigma2={self.sigma2}: a source has its own variance; leave sigma2 out")
-        if dependent := getattr(self.source, "dependent", ()):
-            names = ", ".join(repr(name) for name in dependent)
+        if self.source.dependent_columns:
+            names = ", ".join(map(repr, self.source.dependent_columns))
             raise ValueError(f"columns {names}: constant, or fixed by the others; leave at least one of them out")
         self.source.check(num_samples)
 
@@ -114,20 +114,34 @@ class Gaussian:
         return self.source.sample(key, truth.real, n)
 
     @property
-    def sample_real_summary(self) -> Callable[[Array, GaussianTruth, int], Moments] | None:
-        """The exact law of the moments of real data, known for N(0, sigma2 I_d) alone."""
-        return self._sample_true_moments if self.source is None else None
+    def paddable(self) -> bool:
+        return self.source is None or self.source.paddable
+
+    @property
+    def exact_law(self) -> ExactLaw:
+        """The law of the moments of rows; that of real data is known for N(0, sigma2 I_d) alone."""
+        return ExactLaw(self._sample_moments, self._sample_true_moments if self.source is None else None)
 
     def _sample_true_moments(self, key: Array, truth: GaussianTruth, n: Array) -> Moments:
         true_factor = Factor(jnp.eye(self.dim), jnp.log(truth.scale))
-        return _sample_moments(key, GaussianParams(truth.mean, true_factor), n)
+        return _draw_moments(key, GaussianParams(truth.mean, true_factor), n)
+
+    def _sample_moments(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: Array) -> Moments:
+        del truth
+        return _draw_moments(key, self._sampled(params), n)
 
     @property
     def log_density(self) -> Callable[[GaussianTruth, Array], Array] | None:
         """Of real rows (n, d), in nats, (n,); None where the source's is not known."""
         if self.source is None:
             return lambda truth, values: normal_log_density(values - truth.mean[None, :], truth.scale)
-        known = getattr(self.source, "log_density", None)
+        known = self.source.log_density
+        return known and (lambda truth, values: known(truth.real, values))
+
+    @property
+    def log_density_of_modes(self) -> Callable[[GaussianTruth, Array], Array] | None:
+        """Of real rows (n, d) in each mode of the source, (n, k); None without modes."""
+        known = self.source and self.source.log_density_of_modes
         return known and (lambda truth, values: known(truth.real, values))
 
     def summarize(self, truth: GaussianTruth, rows: Rows) -> Moments:
@@ -143,11 +157,6 @@ class Gaussian:
         mean, factor = self._sampled(params)
         standard = normal(key, (n, self.dim))
         return mean[None, :] + jnp.matmul(standard, factor.dense().T, precision="highest")
-
-    def sample_summary(self, key: Array, truth: GaussianTruth, params: GaussianParams, n: Array) -> Moments:
-        """The moments of n rows of `sample`; n may be traced."""
-        del truth
-        return _sample_moments(key, self._sampled(params), n)
 
     def _sampled(self, params: GaussianParams) -> GaussianParams:
         return GaussianParams(params.mean, params.factor.shift(jnp.log(self.sampling_temperature) / 2))
@@ -175,7 +184,7 @@ class Gaussian:
         }
 
 
-def _sample_moments(key: Array, params: GaussianParams, n: Array) -> Moments:
+def _draw_moments(key: Array, params: GaussianParams, n: Array) -> Moments:
     """Mean N(mean, covariance / n) and scatter F W F', W ~ Wishart(I, n - 1), independent of it; n may be traced.
 
     Source: the sampling distributions in Anderson (2003), An Introduction to Multivariate Statistical Analysis.

@@ -10,9 +10,10 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_features, check_not_negative, check_positive, nearest
-from ..core.base import Array, PyTree, Source
-from ..core.pytree import pytree, static
+from ..core.arguments import check_count, check_not_negative, check_positive, nearest
+from ..core.base import Array, PyTree, Source, Task
+from ..core.checks import check_source
+from ..core.pytree import static
 from ..data.kernel_sums import KernelSums, Spread
 from ..data.rows import Rows
 from ..numerics.threefry import fused
@@ -43,8 +44,7 @@ class KDEParams(NamedTuple):
     spread: Spread
 
 
-@pytree
-class KDE:
+class KDE(Task):
     """Fit a kernel density estimate to the data.
 
     Args:
@@ -79,10 +79,9 @@ class KDE:
     sampling_temperature: float = 1.0
 
     name: ClassVar[str] = "kde"
-    paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_features(self.source)
+        check_source(Source, self.source)
         if isinstance(self.bandwidth, str):
             if self.bandwidth not in BANDWIDTH_RULES:
                 hint = nearest(self.bandwidth, BANDWIDTH_RULES)
@@ -116,7 +115,7 @@ class KDE:
         width, shown = (1.0, self.bandwidth.name) if rule else (self.bandwidth, self.bandwidth)
         far = {
             name: spread
-            for name, spread in getattr(self.source, "spreads", {}).items()
+            for name, spread in self.source.standard_deviations.items()
             if spread > 0 and not 1 / _FAR < width / spread < _FAR
         }
         if far:
@@ -137,9 +136,14 @@ class KDE:
         del num_samples
         k_real, k_test = jax.random.split(key)
         real = self.source.init(k_real)
-        num_test = min(self.num_test, getattr(self.source, "num_held_out", self.num_test))
+        available = self.source.num_held_out
+        num_test = self.num_test if available is None else min(self.num_test, available)
         mean, covariance = self.source.moments(real)
         return KDETruth(self.source.sample_test(k_test, real, num_test), mean, jnp.trace(covariance), real), None
+
+    @property
+    def paddable(self) -> bool:
+        return self.source.paddable
 
     def sample_real(self, key: Array, truth: KDETruth, n: int) -> Array:
         return self.source.sample(key, truth.real, n)
@@ -180,7 +184,7 @@ class KDE:
 
         They are held-out rows that the key draws.
         """
-        return None if hasattr(self.source, "num_held_out") else self._validation_loss
+        return self._validation_loss if self.source.num_held_out is None else None
 
     def _validation_loss(self, key: Array, truth: KDETruth, params: KDEParams) -> Array:
         rows = self.source.sample_test(key, truth.real, self.num_test)
@@ -189,7 +193,13 @@ class KDE:
     @property
     def log_density(self) -> Callable[[KDETruth, Array], Array] | None:
         """Of real rows (n, d), in nats, (n,); None where the source's is not known."""
-        known = getattr(self.source, "log_density", None)
+        known = self.source.log_density
+        return known and (lambda truth, values: known(truth.real, values))
+
+    @property
+    def log_density_of_modes(self) -> Callable[[KDETruth, Array], Array] | None:
+        """Of real rows (n, d) in each mode of the source, (n, k); None without modes."""
+        known = self.source.log_density_of_modes
         return known and (lambda truth, values: known(truth.real, values))
 
     def _nll(self, params: KDEParams, log_sums: Array) -> Array:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..core.arguments import check_count
 from ..core.base import Array, Dataset, PyTree, Task, Values
-from ..core.checks import is_costly, knows
-from ..core.pytree import pytree, static
-from ..data.rows import Rows
+from ..core.checks import check_task
+from ..core.pytree import static
 from ..numerics.threefry import fused
+from .wrapper import Wrapper
 
 _NUM_REAL = 1000  # rows that tell which densities real rows have
 _NUM_TAIL = 50  # of these are the tail
@@ -41,12 +39,11 @@ class ProbedParams(NamedTuple):
     probes: Values
 
 
-@pytree
-class Probed:
+class Probed(Wrapper):
     """Another task, with metrics of where the rows of its models lie; all else is as without.
 
     Args:
-        task: the task; its true log-density must be known (`base.Task`), and it may not be costly.
+        task: the task; its `log_density` must be known, and it may not be `long_running`.
         num_probes: rows drawn from each model for these metrics.
 
     Metrics: those of the task, and `tail_share`, the share of probes in the tail of the true law, where it has 5 % of
@@ -67,30 +64,22 @@ class Probed:
     name: ClassVar[str] = "probed"
 
     def __post_init__(self) -> None:
+        check_task(self.task)
         check_count("num_probes", self.num_probes)
 
     def check(self, num_samples: int) -> None:
-        if is_costly(self.task) or not knows(self.task, "log_density"):
+        if self.task.long_running or self.task.log_density is None:
             raise ValueError(
                 f"task {self.task.name!r}: cannot be probed; that takes a true log-density, as of gaussian, blobs, or "
                 "moons and circles with a noise of at least 0.01"
             )
-        getattr(self.task, "check", lambda num_samples: None)(num_samples)
+        self.task.check(num_samples)
 
-    @property
-    def source(self) -> Any:
-        return getattr(self.task, "source", None)
+    def own_truth(self, truth: ProbedTruth) -> PyTree:
+        return truth.truth
 
-    @property
-    def paddable(self) -> bool:
-        return getattr(self.task, "paddable", False)
-
-    @property
-    def drawable(self) -> bool:
-        return getattr(self.task, "drawable", False)
-
-    def at(self, generation: Array) -> Probed:
-        return dataclasses.replace(self, task=self.task.at(generation)) if hasattr(self.task, "at") else self
+    def own_params(self, params: ProbedParams | None) -> PyTree | None:
+        return params and params.params
 
     def init(self, key: Array, num_samples: int) -> tuple[ProbedTruth, ProbedParams | None]:
         truth, params = self.task.init(key, num_samples)
@@ -104,29 +93,10 @@ class Probed:
         like = jax.eval_shape(self.task.sample, key, truth, params, self.num_probes)
         return probed, ProbedParams(params, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like))
 
-    def sample_real(self, key: Array, truth: ProbedTruth, n: int) -> Values:
-        return self.task.sample_real(key, truth.truth, n)
-
-    @property
-    def sample_real_summary(self) -> Callable[[Array, ProbedTruth, Array], Dataset] | None:
-        known = getattr(self.task, "sample_real_summary", None)
-        return known and (lambda key, truth, n: known(key, truth.truth, n))
-
-    def summarize(self, truth: ProbedTruth, rows: Rows) -> Dataset:
-        return self.task.summarize(truth.truth, rows)
-
     def fit(self, key: Array, truth: ProbedTruth, train: Dataset, params: ProbedParams | None) -> ProbedParams:
-        fitted = self.task.fit(key, truth.truth, train, params and params.params)
+        fitted = self.task.fit(key, truth.truth, train, self.own_params(params))
         k_probes = fused(jax.random.fold_in(key, _APART))
         return ProbedParams(fitted, self.task.sample(k_probes, truth.truth, fitted, self.num_probes))
-
-    def sample(self, key: Array, truth: ProbedTruth, params: ProbedParams, n: int) -> Values:
-        return self.task.sample(key, truth.truth, params.params, n)
-
-    @property
-    def sample_summary(self) -> Callable[[Array, ProbedTruth, ProbedParams, Array], Dataset] | None:
-        known = getattr(self.task, "sample_summary", None)
-        return known and (lambda key, truth, params, n: known(key, truth.truth, params.params, n))
 
     def evaluate(self, truth: ProbedTruth, params: ProbedParams) -> dict[str, Array]:
         density, modes = self._log_densities(truth.truth, params.probes)
@@ -140,13 +110,9 @@ class Probed:
             shares["entangled_share"] = jnp.mean(~(next_ >= _TIMES_NEARER**2 * nearest))
         return self.task.evaluate(truth.truth, params.params) | shares
 
-    @property
-    def log_density(self) -> Callable[[ProbedTruth, Values], Array]:
-        return lambda truth, values: self.task.log_density(truth.truth, values)
-
     def _log_densities(self, truth: PyTree, values: Values) -> tuple[Array, Array | None]:
         """True log-densities of rows, (n,), and in each mode (n, k), None without modes."""
-        if not hasattr(self.source, "log_density_of_modes"):
+        if self.task.log_density_of_modes is None:
             return self.task.log_density(truth, values), None
-        modes = self.source.log_density_of_modes(truth.real, values)
+        modes = self.task.log_density_of_modes(truth, values)
         return jax.nn.logsumexp(modes, axis=1) - jnp.log(modes.shape[1]), modes

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from ..core.arguments import check_count, check_not_negative, check_positive
-from ..core.base import Array
-from ..core.pytree import pytree, static
+from ..core.base import Array, ExactLaw, Task
+from ..core.pytree import static
 from ..data.moments import Gram
 from ..data.rows import Rows
 from ..numerics.batched import solve_lower, solve_upper, unless
@@ -41,8 +41,7 @@ class RegressionParams(NamedTuple):
     sigma: Array
 
 
-@pytree
-class LinearRegression:
+class LinearRegression(Task):
     """Fit y = x . w + noise by least squares, of minimum norm where that leaves w open, starting from a true w.
 
     The true weights are N(0, I_d), anew for each seed; x ~ N(0, I_d).
@@ -98,8 +97,13 @@ class LinearRegression:
     def sample_real(self, key: Array, truth: RegressionTruth, n: int) -> tuple[Array, Array]:
         return self._sample(key, truth, RegressionParams(truth.weights, truth.sigma), n)
 
-    def sample_real_summary(self, key: Array, truth: RegressionTruth, n: Array) -> Gram:
-        return self._sample_gram(key, truth, RegressionParams(truth.weights, truth.sigma), n)
+    @property
+    def exact_law(self) -> ExactLaw:
+        """The law of the Gram matrix of rows."""
+        return ExactLaw(
+            lambda key, truth, params, n: self._sample_gram(key, truth, self._tempered(params), n),
+            lambda key, truth, n: self._sample_gram(key, truth, RegressionParams(truth.weights, truth.sigma), n),
+        )
 
     def summarize(self, truth: RegressionTruth, rows: Rows) -> Gram:
         del truth
@@ -147,9 +151,6 @@ class LinearRegression:
     def sample(self, key: Array, truth: RegressionTruth, params: RegressionParams, n: int) -> tuple[Array, Array]:
         return self._sample(key, truth, self._tempered(params), n)
 
-    def sample_summary(self, key: Array, truth: RegressionTruth, params: RegressionParams, n: Array) -> Gram:
-        return self._sample_gram(key, truth, self._tempered(params), n)
-
     def evaluate(self, truth: RegressionTruth, params: RegressionParams) -> dict[str, Array]:
         error = params.weights - truth.weights
         on_test = jnp.matmul(error, truth.test, precision="highest")
@@ -162,6 +163,13 @@ class LinearRegression:
         x, y = values
         left = (y - jnp.matmul(x, truth.weights, precision="highest")) / truth.sigma
         return -(left**2) / 2 - jnp.log(truth.sigma) - jnp.log(2 * jnp.pi) / 2
+
+    def _fixed_design(self, truth: RegressionTruth, n: Array) -> Array:
+        """The triangle (d, d) of the first n rows of x of the fixed design; that of `num_samples` rows is there."""
+        n, impl = jnp.asarray(n), jax.random.key_impl(truth.k_design)
+        anew = lambda data, n: wishart_factor(jax.random.wrap_key_data(data, impl=impl), self.dim, n)
+        key_data = jax.random.key_data(truth.k_design)
+        return unless(n == truth.num_samples, truth.design, anew, key_data, n)
 
     def _tempered(self, params: RegressionParams) -> RegressionParams:
         return params._replace(sigma=params.sigma * jnp.sqrt(self.sampling_temperature))
@@ -180,12 +188,7 @@ class LinearRegression:
         Analysis.
         """
         k_design, k_noise, k_left = jax.random.split(fused(key), 3)
-        if self.fresh_design:
-            across = wishart_factor(k_design, self.dim, n)
-        elif n is truth.num_samples:
-            across = truth.design
-        else:
-            across = wishart_factor(truth.k_design, self.dim, n)
+        across = wishart_factor(k_design, self.dim, n) if self.fresh_design else self._fixed_design(truth, n)
         present = jnp.diagonal(across) != 0
         noise = params.sigma * normal(k_noise, (self.dim,))
         along = jnp.where(present, jnp.matmul(params.weights, across, precision="highest") + noise, 0.0)

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from ..core.arguments import check_count, check_positive, nearest
-from ..core.base import Array, PyTree, SequenceSource
-from ..core.pytree import pytree, static
+from ..core.base import Array, PyTree, SequenceSource, Task
+from ..core.checks import check_source
+from ..core.pytree import static
 from ..data.rows import Rows
 from ..numerics.threefry import fused
 
 _ORDER = 3  # of the n-grams that are counted
-_NUM_SPECIMENS = 5
+_NUM_TEXT_SAMPLES = 5
 
 
 class TransformerTruth(NamedTuple):
@@ -38,8 +39,7 @@ class TransformerParams(NamedTuple):
     scored: Array
 
 
-@pytree
-class Transformer:
+class Transformer(Task):
     """Train a transformer decoder to predict each token of a row from those before it.
 
     Args:
@@ -102,11 +102,10 @@ class Transformer:
     num_scored: int = static(default=64)
 
     name: ClassVar[str] = "transformer"
-    costly: ClassVar[bool] = True
+    long_running: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not hasattr(self.source, "vocab_size"):
-            raise ValueError(f"source {self.source.name!r}: gives no sequences; choose text or markov")
+        check_source(SequenceSource, self.source)
         for name, known in (("train", ("fixed_steps", "epochs")), ("start", ("fresh", "warm", "base"))):
             value = getattr(self, name)
             if value not in known:
@@ -143,12 +142,13 @@ class Transformer:
     def init(self, key: Array, num_samples: int) -> tuple[TransformerTruth, TransformerParams | None]:
         k_real, k_test, k_rows, k_base, k_first = jax.random.split(key, 5)
         real = self.source.init(k_real)
-        test = self.source.sample_test(k_test, real, self._num_test)
+        test = self.source.sample_test(k_test, real, _at_most(self.num_test, self.source.num_held_out))
         # Where neither a verifier nor the start of training is this model, nothing reads it, and XLA leaves it out.
         k_begin, k_train = jax.random.split(k_base)
         rows = Rows.of(self.source.sample(k_rows, real, num_samples))
         base, _ = _language().fit(k_train, self.decoder, self._begin(k_begin), rows, self.training)
-        true_loss = -jnp.mean(self.source.log_prob(real, test)) if hasattr(self.source, "log_prob") else None
+        log_prob = self.source.log_prob
+        true_loss = None if log_prob is None else -jnp.mean(log_prob(real, test))
         truth = TransformerTruth(test, real, base, true_loss)
         if self.start != "warm":
             return truth, None
@@ -191,22 +191,18 @@ class Transformer:
 
     def validation_loss(self, key: Array, truth: TransformerTruth, params: TransformerParams) -> Array:
         """Cross-entropy (nats a token) on as many rows for validation as for tests, or all that there are."""
-        num_rows = min(self.num_test, getattr(self.source, "num_validation", self.num_test))
+        num_rows = _at_most(self.num_test, self.source.num_validation)
         rows = self.source.sample_validation(key, truth.real, num_rows)
         return -jnp.mean(_language().log_likelihood(self.decoder, params.variables, rows))
 
-    def specimens(self, truth: TransformerTruth, params: TransformerParams) -> Array:
+    def text_samples(self, truth: TransformerTruth, params: TransformerParams) -> Array:
         """A few rows that the model wrote, (k, L)."""
         del truth
-        return params.scored[:_NUM_SPECIMENS]
+        return params.scored[:_NUM_TEXT_SAMPLES]
 
     def log_density(self, truth: TransformerTruth, values: Array) -> Array:
         """Log-probability (nats) of rows (n, L) under the model trained on real data, which stands for the truth."""
         return jnp.sum(_language().log_likelihood(self.decoder, truth.base, values), axis=1)
-
-    @property
-    def _num_test(self) -> int:
-        return min(self.num_test, getattr(self.source, "num_held_out", self.num_test))
 
     def _begin(self, key: Array) -> PyTree:
         """Random parameters."""
@@ -214,6 +210,10 @@ class Transformer:
 
     def _write(self, key: Array, variables: PyTree, n: int) -> Array:
         return _language().sample(key, self.decoder, variables, n, self.temperature, self.top_k)
+
+
+def _at_most(number: int, available: int | None) -> int:
+    return number if available is None else min(number, available)
 
 
 def _language() -> ModuleType:

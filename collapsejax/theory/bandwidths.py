@@ -1,7 +1,7 @@
 """Kernel density models: where their covariances go, per coordinate and in units of the true variance.
 
 A sample is a training row plus noise of variance h^2, the squared bandwidth, or eta^2 times the training data's
-unbiased variance. Curves of any workflow come from `engine.follow` with `blur`; here are their limits and rates of
+unbiased variance. Curves of any workflow come from `recursion.follow` with `blur`; here are their limits and rates of
 growth.
 
 Derivations. Under replace the training variance obeys P' = (1 - 1/n) (P + h^2), a linear recursion, and the mean of a

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core.base import Source, Task, Workflow
+from ..core.base import Needs, Source, Task, Workflow
 from ..core.checks import check_run
 from ..sources import Table
 from ..sources import gaussian as gaussian_source
@@ -184,7 +184,7 @@ def _regression(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -
 def _fixed_design(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> np.ndarray | None:
     """Squared error of the weights with one design for all batches; None where there are other batches or draws."""
     n, dim = int(sizes[0]), task.dim
-    if workflow.needs_rows:
+    if workflow.needs > Needs.SUMMARY:
         return None
 
     def real_error(m: int) -> float:

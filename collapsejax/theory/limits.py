@@ -44,13 +44,15 @@ def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generatio
     generations, of a KDE with a fixed bandwidth h: h^2 t and h^2 log t, of the mean under replace and of the covariance
     where data accumulate.
 
-    Arguments and errors as `theory.curve`; derivations are in `families` and `bandwidths`.
+    Arguments and errors as `theory.curve`; derivations are in `exponential_families` and `bandwidths`.
     """
     check_run(task, workflow, num_samples, num_generations, False)
-    if np.ndim(num_samples) or getattr(task, "sampling_temperature", 1) != 1:
+    if np.ndim(num_samples) or type(task) not in (KDE, *_LIMITS):
         return {}
-    if isinstance(getattr(task, "source", None), Table):  # without replacement, the errors are smaller
+    if not isinstance(task, ExponentialFamily) and float(task.sampling_temperature) != 1:
         return {}
+    if isinstance(task, Gaussian | KDE) and isinstance(task.source, Table):
+        return {}  # without replacement, the errors are smaller
     workflow = canonical(workflow, num_generations)
     if isinstance(task, KDE):
         return _kde_asymptote(task, workflow, num_samples, num_generations)
@@ -59,7 +61,7 @@ def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generatio
         Accumulate: families.accumulate_leading_constant,
         AccumulateSubsample: families.subsample_leading_constant,
     }
-    if type(workflow) not in constants or type(task) not in _LIMITS:
+    if type(workflow) not in constants:
         return {}
     constant = constants[type(workflow)](num_generations) / num_samples
     if isinstance(task, Gaussian):

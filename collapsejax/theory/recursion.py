@@ -37,14 +37,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.base import Dataset, Workflow
+
 
 class NotLinear(Exception):
     """A workflow does with its data what the recursion over batches cannot follow."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Ledger:
-    """Symbolic data: which batches they consist of. It has the methods of a Dataset, and `draw` and `capacity` of Rows.
+class Ledger(Dataset):
+    """Symbolic data: which batches they consist of, with `draw` and `capacity` as rows have them.
 
     `numbers`, `rows`, `weights` (k,): number of each of k batches, its rows, and the weight of each of them. With
     `drawn`, the data are that many rows drawn without replacement from all those; `lot` tells draws apart.
@@ -167,7 +168,7 @@ class _Batches:
 
 
 def follow(
-    workflow: Any,
+    workflow: Workflow,
     sizes: Any,
     *,
     ddof: float = 0,
@@ -178,8 +179,7 @@ def follow(
     """Mean curves of a workflow: its own methods are run on `Ledger`s.
 
     Args:
-        workflow: `init(pool, real)`, `update(key, state, synthetic, draw_real)` and `select(key, state)`, as in
-            `collapsejax.base.Workflow`; its keys are None.
+        workflow: any workflow; its keys are None.
         sizes: (G,) rows of the first real batch, and of the synthetic batches that follow: sizes[g] of them are drawn
             from the model of generation g - 1. Fresh real batches have as many rows unless the workflow says otherwise.
         ddof: scatters are divided by the total weight less this.
@@ -199,8 +199,8 @@ def follow(
     sizes = np.asarray(sizes)
     if sizes.ndim != 1 or not np.issubdtype(sizes.dtype, np.integer) or (sizes < 1).any():
         raise ValueError(f"sizes={sizes}: want a whole number of rows, at least 1, for every generation")
-    if hasattr(workflow, "screen"):
-        raise NotLinear(f"{_name(workflow)}: it chooses rows by their values")
+    if workflow.screen is not None:
+        raise NotLinear(f"{workflow.name}: it chooses rows by their values")
     batches, lots = _Batches(), set()
     moments = Moments(*np.zeros((3, len(sizes))))
 
@@ -218,7 +218,7 @@ def follow(
             if train.lot in lots:
                 raise NotLinear("it fits two models to one draw of rows")
         if not train.capacity:
-            raise ValueError(f"workflow {_name(workflow)}: there are no data in generation {g}")
+            raise ValueError(f"workflow {workflow.name}: there are no data in generation {g}")
         if train.lot is not None:
             lots.add(train.lot)
         fit = batches.fit(train, ddof, curvature)
@@ -237,14 +237,10 @@ def follow(
     return moments
 
 
-def _name(workflow: Any) -> str:
-    return getattr(workflow, "name", type(workflow).__name__)
-
-
 @contextlib.contextmanager
-def _refusals_of(workflow: Any) -> Iterator[None]:
+def _refusals_of(workflow: Workflow) -> Iterator[None]:
     """NotLinear, naming the workflow, for what it asks of a Ledger in vain."""
     try:
         yield
     except (NotLinear, AttributeError, TypeError) as error:
-        raise NotLinear(f"{_name(workflow)}: {error}") from error
+        raise NotLinear(f"{workflow.name}: {error}") from error

@@ -1,19 +1,18 @@
 """The share of real rows in what each model is fitted to, of any workflow that does not look at its data.
 
-The workflow's own methods are run on `engine.Ledger`s, of which it is known which batches are real. Rows drawn without
-replacement have the pool's share in expectation; all other shares are exact.
+The workflow's own methods are run on `recursion.Ledger`s, of which it is known which batches are real. Rows drawn
+without replacement have the pool's share in expectation; all other shares are exact.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..core.base import Workflow
 from .recursion import Ledger
 
 
-def real_share(workflow: Any, num_samples: int, num_generations: int) -> np.ndarray:
+def real_share(workflow: Workflow, num_samples: int, num_generations: int) -> np.ndarray:
     """Weight of the real rows over that of all rows that each model is fitted to, (G,).
 
     Raises as the workflow does where it asks of a Ledger what that does not have.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
 from .. import sources
 from ..core.base import Array, Task, Workflow
 from ..core.describe import short_text
-from ..core.pytree import pytree
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..tasks.wrapper import Wrapper
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
 
 
-@pytree
-class Observed:
+class Observed(Wrapper):
     """A Gaussian task with second moments as further metrics, and in one dimension the squared 2-Wasserstein distance.
 
     "trace_ratio^2" and "logdet_ratio^2" are the squares of these metrics.
@@ -24,12 +23,7 @@ class Observed:
 
     task: Gaussian
 
-    name = "gaussian"
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "task":  # not there yet: the object is being made
-            raise AttributeError(name)
-        return getattr(self.task, name)
+    name: ClassVar[str] = "gaussian"
 
     def evaluate(self, truth: Any, params: Any) -> dict[str, Array]:
         metrics = self.task.evaluate(truth, params)

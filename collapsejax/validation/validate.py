@@ -15,9 +15,10 @@ from ..core.arguments import check_count, nearest
 from ..core.base import Array
 from ..core.checks import size_is_traced
 from ..results.statistics import STATISTICS, statistics
-from ..sweeps.elastic import Elastic
+from ..sweeps.calls import Calls
+from ..sweeps.cells import Settings
 from ..sweeps.grid import Cell
-from ..sweeps.program import Program, Settings, Shape
+from ..sweeps.program import CallShape, Program
 from ..tasks import Gaussian
 from ..workflows import Accumulate, Replace
 from .cases import Case, Observed, cases
@@ -25,7 +26,7 @@ from .cases import Case, Observed, cases
 MOST_Z = 5.0
 RMS_Z = 0.2  # how far the z-scores' root mean square may be from 1
 _CELLS_FOR_RMS = 60  # of independent seeds; fewer leave it more room
-_TOGETHER, _CHUNK = 128, 2**14
+_BATCH, _CHUNK = 128, 2**14
 
 
 class Comparison(NamedTuple):
@@ -155,8 +156,8 @@ def _compare(case: Case, key: Array, num_seeds: int, device: jax.Device) -> list
     settings = Settings(num_generations, case.rows, True, (device,))
     shared = size_is_traced(task, case.workflow, case.rows)
     for group in [cells] if shared else [[cell] for cell in cells]:
-        shape = Shape(1, min(_CHUNK, num_seeds), _TOGETHER)
-        program = Elastic(Program(group, settings), key, shape, lambda doing: None)
+        shape = CallShape(1, min(_CHUNK, num_seeds), _BATCH)
+        program = Calls(Program(group, settings), key, shape, [device])
         for place, cell in enumerate(group):
             first = cell.index[0] * num_seeds  # seeds of its own
             (states,) = program([(place, first, first + num_seeds)])

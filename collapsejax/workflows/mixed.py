@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from ..core.arguments import check_count, check_share
-from ..core.base import Array, Dataset
-from ..core.pytree import pytree, static
+from ..core.base import Array, Dataset, Workflow
+from ..core.pytree import static
 
 
-@pytree
-class FreshData:
+class FreshData(Workflow):
     """Each model is fitted to the latest synthetic batch and `num_fresh` new rows of real data: the fresh data loop.
 
     Raises ValueError for a num_fresh below 0.
@@ -20,7 +19,6 @@ class FreshData:
     num_fresh: int = static(default=10)
 
     name: ClassVar[str] = "fresh-data"
-    needs_rows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_count("num_fresh", self.num_fresh, least=0)
@@ -48,12 +46,10 @@ class Augmented(NamedTuple):
     synthetic: Dataset
 
 
-@pytree
-class Augment:
+class Augment(Workflow):
     """Each model is fitted to the first real data and the latest synthetic batch: the synthetic augmentation loop."""
 
     name: ClassVar[str] = "augment"
-    needs_rows: ClassVar[bool] = False
 
     def capacity(self, num_samples: int, num_generations: int) -> int:
         del num_generations
@@ -79,8 +75,7 @@ class Mixed(NamedTuple):
     real_weight: Any
 
 
-@pytree
-class Weighted:
+class Weighted(Workflow):
     """Each model is fitted to as many new rows of real data as synthetic ones, with weights real_weight : the rest.
 
     The weights of a real and of a synthetic row are w and 1 - w. Raises ValueError for a weight outside [0, 1].
@@ -89,7 +84,6 @@ class Weighted:
     real_weight: float = 0.5
 
     name: ClassVar[str] = "weighted"
-    needs_rows: ClassVar[bool] = False
 
     def check(self, num_samples: int) -> None:
         del num_samples

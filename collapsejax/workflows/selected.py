@@ -9,15 +9,14 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_share
-from ..core.base import Array, Dataset, Workflow
-from ..core.pytree import pytree, static
+from ..core.arguments import check_is, check_share
+from ..core.base import Array, Dataset, Needs, Workflow
+from ..core.pytree import static
 from ..data.rows import Rows
 from .self_consuming import Replace
 
 
-@pytree
-class Selected:
+class Selected(Workflow):
     """Another workflow, whose synthetic batches a verifier has chosen: from n / keep candidates the best n.
 
     A candidate's score is its log-density under the true distribution. With probability `error` the verdict on it is
@@ -36,16 +35,17 @@ class Selected:
     error: float = 0.0
 
     name: ClassVar[str] = "selected"
-    needs_rows: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs.ROWS
 
     def __post_init__(self) -> None:
         check_share("keep", self.keep, zero=False)
+        check_is(Workflow, "inner", self.inner)
+        if self.inner.screen is not None:
+            raise ValueError(f"inner={self.inner!r}: has a verifier of its own; give a workflow without")
 
     def check(self, num_samples: int) -> None:
         check_share("error", self.error)
-        if not hasattr(self.inner, "select") or hasattr(self.inner, "screen"):
-            raise ValueError(f"inner={self.inner!r}: must be a workflow without a verifier of its own")
-        getattr(self.inner, "check", lambda num_samples: None)(num_samples)
+        self.inner.check(num_samples)
 
     def num_candidates(self, num_samples: int) -> int:
         return math.ceil(num_samples / self.keep - 1e-9)  # the quotient may be rounded up

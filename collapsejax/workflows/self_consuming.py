@@ -7,17 +7,15 @@ from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 from ..core.arguments import check_count
-from ..core.base import Array, Dataset
-from ..core.pytree import pytree, static
+from ..core.base import Array, Dataset, Needs, Workflow
+from ..core.pytree import static
 from ..data.rows import Rows
 
 
-@pytree
-class Replace:
+class Replace(Workflow):
     """Each model is fitted to the previous model's batch, and to nothing else."""
 
     name: ClassVar[str] = "replace"
-    needs_rows: ClassVar[bool] = False
 
     def capacity(self, num_samples: int, num_generations: int) -> int:
         del num_generations
@@ -36,12 +34,10 @@ class Replace:
         return state
 
 
-@pytree
-class Accumulate:
+class Accumulate(Workflow):
     """Each model is fitted to the real data and every batch so far."""
 
     name: ClassVar[str] = "accumulate"
-    needs_rows: ClassVar[bool] = False
 
     def capacity(self, num_samples: int, num_generations: int) -> int:
         return num_samples * num_generations
@@ -51,7 +47,7 @@ class Accumulate:
 
     def update(self, key: Array, state: Dataset, synthetic: Dataset, draw_real: Callable) -> Dataset:
         del key, draw_real
-        return state.append(synthetic)
+        return state.grow(synthetic)
 
     def select(self, key: Array, state: Dataset) -> Dataset:
         del key
@@ -65,13 +61,11 @@ class Subsampled(NamedTuple):
     latest: Dataset
 
 
-@pytree
-class AccumulateSubsample:
+class AccumulateSubsample(Workflow):
     """Everything is kept, and each model is fitted to as many rows as a batch has, drawn without replacement."""
 
     name: ClassVar[str] = "accumulate-subsample"
-    needs_rows: ClassVar[bool] = True
-    only_draws: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs.DRAWS
     paddable: ClassVar[bool] = True
 
     def capacity(self, num_samples: int, num_generations: int) -> int:
@@ -90,8 +84,7 @@ class AccumulateSubsample:
         return state.pool.draw(key, state.latest.capacity)
 
 
-@pytree
-class Window:
+class Window(Workflow):
     """Each model is fitted to the latest `num_batches` batches, the real data being the first of all.
 
     Raises ValueError for a num_batches below 1.
@@ -100,7 +93,6 @@ class Window:
     num_batches: int = static(default=3)
 
     name: ClassVar[str] = "window"
-    needs_rows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_count("num_batches", self.num_batches)

@@ -37,8 +37,8 @@ def kernel_times(cell: run.Cell) -> dict[str, float]:
     keys = cj.seed_keys(jax.random.key(0), cell.num_seeds)
     sizes = dict(num_samples=cell.num_samples, num_generations=run.NUM_GENERATIONS)
     parts = (run.TASKS[cell.task](**cell.fields), run.WORKFLOWS[cell.workflow])
-    arguments, static = loop._prepare(keys, *parts, **sizes, rows=cell.rows)
-    program = loop._simulate.lower(*arguments, **static).compile()
+    arguments, static = loop.prepared(keys, *parts, **sizes, rows=cell.rows)
+    program = loop.simulate.lower(*arguments, **static).compile()
     operations = dict(re.findall(r'%?([\w.\-]+) = .*op_name="[^"]*?([\w\[\]\-]+)"', program.as_text()))
     jax.block_until_ready(program(*arguments))
     with tempfile.TemporaryDirectory() as folder:

@@ -9,21 +9,19 @@ import pytest
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.core.pytree import pytree, static
-from collapsejax.loop import metric_names, state_bytes
+from collapsejax.core.pytree import Module, static
+from collapsejax.sweeps.memory import metric_names, state_bytes
 
 pytestmark = pytest.mark.compiling
 SIZE = dict(num_samples=6, num_generations=5)
 
 
-@pytree
-class Pair:
+class Pair(Module):
     first: float = 1.0
     second: int = static(default=2)
 
 
-@pytree
-class Couple:
+class Couple(Module):
     first: float = 1.0
     second: int = static(default=2)
 
@@ -35,8 +33,7 @@ def test_classes_with_equal_fields_have_programs_of_their_own():
     assert jax.tree.structure(cj.Accumulate()) != jax.tree.structure(cj.AccumulateSubsample())
 
 
-@pytree
-class Coin:
+class Coin(cj.Task):
     """A user's own task: no base class, no registration, none of the optional methods; warm-started."""
 
     sides: int = static(default=2)
@@ -66,12 +63,10 @@ class LastTwo(NamedTuple):
     latest: object
 
 
-@pytree
-class Window:
+class Window(cj.Workflow):
     """A user's own workflow: the last two batches."""
 
     name = "window"
-    needs_rows = False
 
     def capacity(self, num_samples, num_generations):
         return num_samples
@@ -86,13 +81,11 @@ class Window:
         return state.before.join(state.latest)
 
 
-@pytree
-class Fresh:
+class Fresh(cj.Workflow):
     """A user's own workflow: each batch with some fresh real rows, in a buffer that is cleared."""
 
     num_fresh: int = static(default=3)
     name = "fresh"
-    needs_rows = False
 
     def check(self, num_samples):
         if self.num_fresh < 0:
@@ -162,16 +155,16 @@ def test_one_compilation_serves_every_number_of_samples_and_every_float(key):
     keys = cj.seed_keys(key, 3)
     for workflow in (cj.Replace(), cj.Accumulate()):
         cj.run_seeds(keys, cj.Gaussian(2), workflow, **SIZE)
-        compiled = loop._simulate._cache_size()
+        compiled = loop.simulate._cache_size()
         for num_samples, sigma2 in ((2, 1), (3, 0.5), (1000, np.float64(7.0))):
             size = dict(num_samples=num_samples, num_generations=5)
             result = cj.run_seeds(keys, cj.Gaussian(2, sigma2=sigma2), workflow, **size)
             assert not any(np.isnan(values).any() for values in result.metrics.values())
-        assert loop._simulate._cache_size() == compiled
+        assert loop.simulate._cache_size() == compiled
     cj.run_seeds(keys, cj.KDE(cj.sources.moons(), 0.1, num_test=7), cj.Replace(), **SIZE)
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     cj.run_seeds(keys, cj.KDE(cj.sources.moons(noise=0.2), 2, num_test=7), cj.Replace(), **SIZE)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled
 
 
 def test_record_keeps_what_it_returns(key):
@@ -219,7 +212,7 @@ for mesh, task, workflow in (CASES):
     whole = cj.run_seeds(keys, task, workflow, **size)
     for name, values in whole.metrics.items():
         np.testing.assert_allclose(spread.metrics[name], values, rtol=1e-5, atol=1e-6)
-text = cj.loop._simulate.lower(*(p := cj.loop._prepare(keys, task, workflow, mesh=mesh, **size))[0], **p[1]).as_text()
+text = cj.loop.simulate.lower(*(p := cj.loop.prepared(keys, task, workflow, mesh=mesh, **size))[0], **p[1]).as_text()
 assert "sdy.manual_computation" in text or "shard_map" in text, "nothing was sharded"
 print("equal")
 """
@@ -250,12 +243,12 @@ print("equal")
 )
 def test_mistakes_are_refused_before_compiling(key, change, message):
     arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         cj.run_seeds(cj.seed_keys(key, 2), **arguments)
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         cj.run(key, **arguments)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled
 
 
 @pytest.mark.parametrize("keys", [jnp.zeros((3, 2), jnp.uint32), jax.random.key(0)])

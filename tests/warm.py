@@ -9,8 +9,7 @@ import collapsejax as cj
 WORKFLOWS = ["replace", "accumulate", "accumulate-subsample"]
 
 
-@cj.pytree
-class Warm:
+class Warm(cj.Task):
     """A mean that follows that of the rows by half; a key is part of the fit, and rows of it are the specimens."""
 
     shift: float = 0.0

@@ -25,7 +25,7 @@ TABLE = cj.sources.Table(
     path="made up",
     sha256="",
     columns=("a", "b", "c"),
-    dependent=(),
+    dependent_columns=(),
     standardize=False,
     test_fraction=0.2,
     split_seed=0,
@@ -134,9 +134,9 @@ def test_task_under_workflow(key, name, workflow):
             cj.run_seeds(keys, task, workflow, **SIZE)
         return
     result = cj.run_seeds(keys, task, workflow, **SIZE)
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     turned = cj.run_seeds(keys[::-1], task, workflow, **SIZE)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled
     for name, values in result.metrics.items():
         assert values.shape == (3, 5)
         assert not np.isnan(values).any()

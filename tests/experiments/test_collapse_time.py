@@ -101,7 +101,7 @@ def test_many_outcomes_that_are_lost_on_the_way(key):
 )
 def test_mistakes_are_refused_before_compiling(key, change, message):
     given = dict(keys=cj.seed_keys(key, 2), task=cj.Categorical(3), workflow=None, num_samples=4, limit=5) | change
-    compiled = fixation._start._cache_size(), loop._simulate._cache_size()
+    compiled = fixation._start._cache_size(), loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         until_collapse(given.pop("keys"), given.pop("task"), given.pop("workflow"), **given)
-    assert (fixation._start._cache_size(), loop._simulate._cache_size()) == compiled
+    assert (fixation._start._cache_size(), loop.simulate._cache_size()) == compiled

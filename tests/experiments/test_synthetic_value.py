@@ -93,8 +93,7 @@ def test_datasets_can_be_stored(studies, tmp_path):
     assert again.mean_sq_error.attrs["units"] == "data units squared"
 
 
-@cj.pytree
-class Recorder:
+class Recorder(cj.Task):
     """Models tell what they were fitted to and with which setting, as metrics; and they write it.
 
     Real rows are drawn from 12 numbers without replacement. The best setting is a hundredth of the number of rows.

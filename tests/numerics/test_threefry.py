@@ -48,8 +48,7 @@ def test_other_generators_are_left_alone():
 def test_tasks_of_users_may_draw_poisson_numbers(key):
     """`jax.random.poisson` refuses fused keys."""
 
-    @cj.pytree
-    class Mean:
+    class Mean(cj.Task):
         name = "mean"
 
         def init(self, key, num_samples):

@@ -8,8 +8,7 @@ from collapsejax.core.describe import describe
 from collapsejax.sweeps.grid import expand
 
 
-@cj.pytree
-class Free:
+class Free(cj.Task):
     """A task with fields of any kind; it is never run."""
 
     value: float = 1.0

@@ -2,13 +2,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from collapsejax.sweeps.long_program import LongProgram
 from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
 from collapsejax import loop
 from collapsejax.cli import output
 from collapsejax.data.rows import Rows
-from collapsejax.sweeps.long_program import LongProgram
 from collapsejax.sweeps.plan import make_plan
 from collapsejax.sweeps.program import Shape
 from collapsejax.sweeps.run import rehearse
@@ -47,8 +47,7 @@ def test_two_programs_serve_all_workflows_and_values(monkeypatch):
     assert (np.abs(dataset.error.diff("workflow")).max("generation") > 1e-4).all()
 
 
-@cj.pytree
-class Known:
+class Known(cj.Task):
     """Costly, with an exact law of its summaries, and a density."""
 
     name = "known"
@@ -76,11 +75,11 @@ def test_in_turn_and_in_step_give_the_same(whole):
 
 
 def lowered(task, in_turn):
-    arguments, static = loop._prepare(
+    arguments, static = loop.prepared(
         cj.seed_keys(SIZE["key"], 3), task, cj.Replace(), num_samples=6, num_generations=5, in_turn=in_turn
     )
     assert static["in_turn"] == (in_turn is True or (in_turn is None and task.costly))
-    return loop._simulate.lower(*arguments, **static)
+    return loop.simulate.lower(*arguments, **static)
 
 
 def test_run_seeds_in_turn(monkeypatch):

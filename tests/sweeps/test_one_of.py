@@ -14,8 +14,7 @@ SIZE = dict(num_samples=6, num_generations=5)
 MEMBERS = {name: workflow for name, workflow in WORKFLOWS.items() if not hasattr(workflow, "screen")}
 
 
-@cj.pytree
-class Mean:
+class Mean(cj.Task):
     """The mean of weighted rows, that of the truth being 1."""
 
     name = "mean"

@@ -88,7 +88,7 @@ TABLE = cj.sources.Table(
     path="made up",
     sha256="",
     columns=("a",),
-    dependent=(),
+    dependent_columns=(),
     standardize=False,
     test_fraction=0.2,
     split_seed=0,
@@ -317,8 +317,7 @@ def test_results_too_large_for_memory_are_refused():
         cj.sweep(cj.Gaussian(1), ["replace"], **SIZE, num_seeds=2**31 - 1)
 
 
-@cj.pytree
-class Broken:
+class Broken(cj.Task):
     """A task whose third generation is not a number, for odd seeds."""
 
     name = "broken"
@@ -410,14 +409,12 @@ def test_numpy_sizes_are_sizes(tmp_path):
     assert again.num_compilations == 0
 
 
-@cj.pytree
-class Diluted:
+class Diluted(cj.Workflow):
     """Replace under another name, with a field of its own."""
 
     share: float = 0.5
 
     name = "diluted"
-    needs_rows = False
 
     capacity, init, select = cj.Replace.capacity, cj.Replace.init, cj.Replace.select
 
@@ -433,7 +430,6 @@ def test_workflows_may_differ_in_a_field():
 
 
 def test_a_metric_named_like_a_dimension_is_refused():
-    @cj.pytree
     class Task(Broken):
         mine: float = 1.0
 

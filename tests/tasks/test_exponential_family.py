@@ -103,10 +103,10 @@ def test_log_density_is_scipys(key, name):
     ],
 )
 def test_mistakes_are_refused_before_compiling(key, task, message):
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message):
         cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled
 
 
 def test_unknown_families_are_refused():

@@ -229,7 +229,7 @@ def test_metrics_are_those_of_the_estimate(key):
 )
 def test_mistakes_are_refused_before_compiling(key, settings, message):
     task = cj.KDE(**dict(source=MOONS, bandwidth=0.1) | settings)
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message):
         cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled

@@ -242,10 +242,10 @@ def test_log_density_is_that_of_the_noise():
     ],
 )
 def test_mistakes_are_refused_before_compiling(key, task, num_samples, message):
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message):
         cj.run_seeds(cj.seed_keys(key, 2), task, REPLACE, num_samples=num_samples, num_generations=3)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled
 
 
 @pytest.mark.parametrize(

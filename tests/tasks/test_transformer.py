@@ -261,8 +261,7 @@ def test_other_tasks_do_without_flax():
     assert result.stdout.strip() == "[]"
 
 
-@cj.pytree
-class Oracle:
+class Oracle(cj.Task):
     """A table of the probabilities that the source has: written out here, from the start of a row to its end."""
 
     source: object

@@ -10,7 +10,6 @@ from checks import assert_mean_is
 
 import collapsejax as cj
 from collapsejax import theory
-from collapsejax.core.pytree import pytree
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)
@@ -74,7 +73,7 @@ def test_finite_populations(key):
     rows = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     table = cj.sources.Table(
         train=rows[:24], test=rows[24:], mean=rows[:24].mean(axis=0), covariance=np.cov(rows[:24].T, ddof=0),
-        path="made up", sha256="", columns=("a", "b"), dependent=(), standardize=False, test_fraction=0.2, split_seed=0,
+        path="made up", sha256="", columns=("a", "b"), dependent_columns=(), standardize=False, test_fraction=0.2, split_seed=0,
     )  # fmt: skip
     task = cj.Gaussian(source=table)
     exact = theory.curve(task, cj.FreshData(5), num_samples=20, num_generations=3)
@@ -92,12 +91,10 @@ def test_no_leading_order_for_other_temperatures():
         assert theory.asymptote(task, cj.Replace(), **SIZE) == {}
 
 
-@pytree
-class Half:
+class Half(cj.Workflow):
     """A user's own workflow: half the weight on the first real data."""
 
     name = "half"
-    needs_rows = False
 
     def capacity(self, num_samples, num_generations):
         return num_samples
@@ -121,8 +118,7 @@ def test_curves_of_ones_own_workflow(key):
 
 
 def test_nothing_is_known_of_ones_own_task():
-    @pytree
-    class Own:
+    class Own(Module):
         name = "own"
 
     assert theory.curve(Own(), cj.Replace(), **SIZE) == {}

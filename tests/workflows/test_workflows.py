@@ -127,13 +127,11 @@ def test_exact_law_is_the_law_of_rows(workflow):
 SMALL = dict(num_samples=6, num_generations=4)
 
 
-@cj.pytree
-class Fading:
+class Fading(cj.Workflow):
     """A user's own: everything is kept, and weighs `memory` times as much in every further generation."""
 
     memory: float = 0.5
     name = "fading"
-    needs_rows = False
 
     def capacity(self, num_samples, num_generations):
         return num_samples * num_generations
@@ -250,7 +248,6 @@ GOLDEN = (np.sqrt(5) - 1) / 2
 GRID = np.linspace(0.5, 0.74, 9)
 
 
-@cj.pytree
 class Miscounted(cj.Weighted):
     """Forgets to take the weight of the real data from that of the synthetic."""
 
@@ -280,9 +277,9 @@ def best_weight(workflow, num_seeds):
 @pytest.mark.slow
 def test_best_weight_is_the_golden_ratio():
     """In one compilation for all weights; 5 % more, or synthetic data with too much weight, would show."""
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     found, se = best_weight(cj.Weighted, 4000)
-    assert loop._simulate._cache_size() == compiled + 1
+    assert loop.simulate._cache_size() == compiled + 1
     assert abs(found - GOLDEN) < 0.03
     assert abs(found - mixing.optimal_weight(1000, 1000)) < GATE * se
     assert abs(found - PLANTED * GOLDEN) > max(0.03, GATE * se)
@@ -388,8 +385,8 @@ TABLE = cj.sources.Table(
 )
 def test_mistakes_are_refused_before_compiling(key, change, message):
     arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
-    compiled = loop._simulate._cache_size()
+    compiled = loop.simulate._cache_size()
     for call in (lambda **a: cj.run_seeds(cj.seed_keys(key, 2), **a), lambda **a: cj.run(key, **a)):
         with pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\(")):
             call(**arguments)
-    assert loop._simulate._cache_size() == compiled
+    assert loop.simulate._cache_size() == compiled

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..core.base import Array
-from ..results.sketch import State, merge
+from ..results.sketch import Sketch, merge
 from .program import Program, Shape
 
 _SAFE_SHARE = 0.8  # of the memory that is free, for one call
@@ -62,7 +62,7 @@ class Elastic:
             self._compile(shape)
 
     def __call__(self, jobs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
-        """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a `State` of each.
+        """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a `Sketch` of each.
 
         Raises JaxRuntimeError where memory does not suffice for a single seed.
         """
@@ -120,7 +120,7 @@ def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return parts[0]
     return {
         name: functools.reduce(merge, [part[name] for part in parts])
-        if isinstance(values, State)
+        if isinstance(values, Sketch)
         else np.concatenate([part[name] for part in parts])
         for name, values in parts[0].items()
     }

@@ -18,8 +18,8 @@ from ..core.base import Array, Task, Workflow
 from ..core.checks import check_key, check_run, is_costly, knows, runs_in_turn
 from ..core.describe import describe
 from ..loop import metric_names, result_shapes, state_bytes
-from ..results.dataset import RESERVED, SPECIMENS, in_order
-from ..results.sketch import state_bytes as summary_bytes
+from ..results.dataset import RESERVED, SAMPLES, in_order
+from ..results.sketch import sketch_bytes as summary_bytes
 from ..results.statistics import STATISTICS
 from ..store.manifest import Manifest
 from ..store.provenance import provenance
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
     @property
     def result_bytes(self) -> int:
         """Bytes of the results of a seed in one cell."""
-        shape, dtype = self.manifest.specimens or ((0,), np.dtype(np.uint8))
+        shape, dtype = self.manifest.samples or ((0,), np.dtype(np.uint8))
         a_generation = 4 * len(self.manifest.metrics) + math.prod(shape) * dtype.itemsize
         return self.manifest.num_generations * a_generation
 
@@ -159,13 +159,13 @@ def make_plan(
         "key_impl": str(jax.random.key_impl(key)),
     }
     if specimens:
-        configuration[SPECIMENS] = specimens
+        configuration[SAMPLES] = specimens
     for name, value in configuration.items():
         try:
             configuration[name] = json.loads(json.dumps(value))  # with the types of one that was stored
         except TypeError as error:
             raise ValueError(f"{name}: {error}; use numbers, texts, arrays and dataclasses") from None
-    texts = {"task", "workflows", "key", SPECIMENS} & {*configuration}
+    texts = {"task", "workflows", "key", SAMPLES} & {*configuration}
     attributes = configuration | {name: json.dumps(configuration[name]) for name in sorted(texts)}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     attributes |= {"num_seeds": num_seeds, "created": created, **provenance()}

@@ -90,7 +90,7 @@ class Program:
         """Simulate for each (cell, first, stop) the seeds first <= s < stop: at most `shape.rows` jobs.
 
         Returns:
-            For each job its metrics by name: (stop - first, G) arrays, or a summary's `State` of each. Where the task
+            For each job its metrics by name: (stop - first, G) arrays, or a summary's `Sketch` of each. Where the task
             has specimens and this is no summary, "specimens" are there too: (stop - first, G, k, L).
         """
         lanes = lanes_of(jobs, self.shape, self._mesh)

@@ -13,9 +13,9 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
     "Execution": "sweeps.execution",
+    "diagnose": "results.diagnosis",
     "exact_curves": "sweeps.exact_curves",
     "open": "store.datasets",
-    "profile": "results.diagnosis",
     "save": "store.datasets",
     "summarize": "results.dataset",
     "sweep": "sweeps.run",

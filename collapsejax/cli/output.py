@@ -188,10 +188,11 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
         cells = []
         for workflow in statistics.workflow.values:
             column = statistics.sel(workflow=workflow).isel(generation=position)
-            shown = column.sel(statistic=["mean", "se", "median", "num_infinite", "count"]).values
-            mean, se, median, infinite, count = shown
+            shown = column.sel(statistic=["mean", "standard_error", "median", "num_infinite", "count"]).values
+            mean, standard_error, median, infinite, count = shown
             mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
-            cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
+            error = "-" if np.isnan(standard_error) else f"{standard_error:.2g}"
+            cells += [f"{mean:.4g}{mark}", error, f"{median:.4g}"]
         table.add_row(str(iteration), *cells)
     return table
 
@@ -210,7 +211,7 @@ def print_validation(report: Report) -> None:
     for (_, cell, num_samples, metric), comparisons in curves:
         worst = max(comparisons, key=lambda comparison: abs(comparison.z))
         style = "bold red" if abs(worst.z) > MOST_Z else None
-        numbers = (f"{worst.mean:.6g}", f"{worst.se:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
+        numbers = (f"{worst.mean:.6g}", f"{worst.standard_error:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
         table.add_row(cell, str(num_samples), metric, str(worst.iteration), *numbers, f"{worst.z:+.2f}", style=style)
     console.print(table)
     if report.planted:

@@ -118,9 +118,7 @@ class Decoder(nn.Module):
         if self.width % self.heads:
             raise ValueError(f"width={self.width}: must be a multiple of heads={self.heads}")
         if self.positions == "rotary" and self.width // self.heads % 2:
-            raise ValueError(
-                f"width={self.width}: rotary positions need an even number of features per head"
-            )
+            raise ValueError(f"width={self.width}: rotary positions need an even number of features per head")
         super().__post_init__()
 
     def setup(self) -> None:

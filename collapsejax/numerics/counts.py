@@ -30,9 +30,7 @@ import numpy as np
 from ..core.base import Array
 from .threefry import Stream
 
-_LARGEST_SUM = (
-    8.0  # mean up to which probabilities are added up: steps are cheap, but as many as the count
-)
+_LARGEST_SUM = 8.0  # mean up to which probabilities are added up: steps are cheap, but as many as the count
 _NO_CHANCE = 1e-10  # a tail below this is the rounding of 1 minus a sum
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..results.dataset import SAMPLES
 from .files import write_whole
 
 MANIFEST = "manifest.json"
@@ -55,9 +56,9 @@ class Manifest(NamedTuple):
         return digest(_canonical(self.configuration))
 
     @property
-    def specimens(self) -> tuple[tuple[int, int], np.dtype] | None:
-        """Shape (k, L) and dtype of the specimens of each seed and generation; None where there are none."""
-        kept = self.configuration.get("specimens")
+    def samples(self) -> tuple[tuple[int, int], np.dtype] | None:
+        """Shape (k, L) and dtype of the text samples of each seed and generation; None where there are none."""
+        kept = self.configuration.get(SAMPLES)
         return kept and (tuple(kept["shape"]), np.dtype(kept["dtype"]))
 
     @property

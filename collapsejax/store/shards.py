@@ -3,7 +3,7 @@
     manifest.json, manifest.copy.json   what is swept, for how many seeds, in which chunks; by which versions
     records/0.2.1-7.json                that the shard of cell (0, 2, 1) and chunk 7 is complete, and its checksums
     zarr.json, <metric>/...             the results, as xarray opens them; with keep="seeds" these are the shards
-    shards/...                          with keep="summary": mergeable states, one zarr chunk a shard
+    shards/...                          with keep="summary": mergeable sketches, one zarr chunk a shard
 
 A shard counts once its record is there, and for as long as its files have the checksums in the record. Every file
 appears under its name at once, so a process may be killed at any time.
@@ -25,8 +25,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..results.dataset import SPECIMENS
-from ..results.sketch import State
+from ..results.dataset import SAMPLES
+from ..results.sketch import Sketch
 from ..results.statistics import STATISTICS, tables
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
 from .files import locked, write_whole, writing
@@ -107,7 +107,7 @@ class Shards:
         return {shard: self.record(shard, verify=verify) for shard in self.manifest.shards()}
 
     def put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
-        """Write a shard: for each metric (seeds, G) values, or a `State`.
+        """Write a shard: for each metric (seeds, G) values, or a `Sketch`.
 
         Raises OSError where it cannot be written; what was written before stays as it is.
         """
@@ -148,11 +148,11 @@ class Shards:
         group = zarr.open_group(self.path, mode="r")
         if not self.manifest.summary:
             place = (*shard.cell, slice(shard.first, shard.stop))
-            names = [*self.manifest.metrics, *([SPECIMENS] if self.manifest.specimens else [])]
+            names = [*self.manifest.metrics, *([SAMPLES] if self.manifest.samples else [])]
             return {name: group[name][place] for name in names}
         place = (*shard.cell, shard.chunk)
-        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in State._fields] for name in self.manifest.metrics}
-        return {name: State(*(array[place] for array in parts)) for name, parts in arrays.items()}
+        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in Sketch._fields] for name in self.manifest.metrics}
+        return {name: Sketch(*(array[place] for array in parts)) for name, parts in arrays.items()}
 
     def finish(self) -> None:
         """Bring the summaries that xarray finds here up to date with the shards."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and who wrote them."""
+"""Files that are written whole or not at all, and locks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, where it appears at once or not at all."""
+    """Write `content` to `path` atomically: the file is whole, or is not there."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         scratch.write_bytes(content)
@@ -27,7 +27,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def writing(store: Path) -> Iterator[None]:
-    """Say of an OSError in the block which store could not be written, and what is left of it."""
+    """Raise an OSError from the block with the name of the store, and with what remains of it."""
     try:
         yield
     except OSError as error:
@@ -37,13 +37,13 @@ def writing(store: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold a lock on the file `path`, alone or with others that share it, for the block.
+    """Hold a lock on the file `path` for the block: exclusively, or `shared` with others.
 
-    The system unlocks it when this process ends, however it ends. Where the file system or the platform has no such
-    locks, there is none.
+    The operating system releases it when the process ends, however it ends. File systems and platforms without such
+    locks give none.
 
     Raises:
-        BlockingIOError: another process has it, and `wait` is False.
+        BlockingIOError: another process holds it, and `wait` is False.
     """
     try:
         import fcntl
@@ -61,9 +61,9 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[N
 
 @contextlib.contextmanager
 def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
-    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails.
+    """A temporary path that is renamed to `path` when the block ends, or deleted if it fails.
 
-    Where something has come to `path` meanwhile that may not be replaced, the new one is kept beside it.
+    If something has appeared at `path` meanwhile that may not be replaced, the new one is kept beside it.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")

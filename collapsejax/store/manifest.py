@@ -28,7 +28,7 @@ class Shard(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The record of a complete shard: its seeds, the checksums of its files, when and by which versions it was written."""
+    """The record of a complete shard: its seeds, checksums of its files, and when and by which versions it was written."""
 
     fingerprint: str
     first: int
@@ -94,7 +94,7 @@ class Manifest(NamedTuple):
         return None
 
     def resumed(self, wanted: Manifest) -> Manifest:
-        """This manifest with the number of seeds of `wanted`. Raises ValueError if `wanted` is another sweep."""
+        """The manifest with the number of seeds of `wanted`. Raises ValueError if `wanted` is another sweep."""
         if differences := list(_differences(self.configuration, wanted.configuration)):
             raise ValueError(
                 f"holds another sweep ({'; '.join(differences)}); choose another name, or ask for the same"

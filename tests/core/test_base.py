@@ -214,15 +214,15 @@ def test_what_evaluate_may_return_is_any_scalar():
     [
         (
             lambda: cj.Gaussian(source="moons"),
-            "source='moons': is a name; give the source itself, as collapsejax.sourc",
+            "source='moons': is a name; give the source itself, as collapsejax",
         ),
         (
             lambda: cj.KDE("moons", 0.3),
-            "source='moons': is a name; give the source itself, as collapsejax.sources.moon",
+            "source='moons': is a name; give the source itself, as collapsejax",
         ),
         (
             lambda: cj.Transformer("text"),
-            "source='text': is a name; give the source itself, as collapsejax.sources.tex",
+            "source='text': is a name; give the source itself, as collapsejax",
         ),
         (lambda: cj.KDE(cj.sources.moons, 0.3), "source: is the class Moons; make an instance, Moons(...)"),
         (lambda: cj.KDE(cj.sources.markov(), 0.3), "source 'markov': gives sequences; choose one of rows, such as"),

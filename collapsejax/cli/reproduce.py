@@ -10,6 +10,7 @@ from pathlib import Path
 import tyro
 
 from ..core.arguments import check_count
+from ..store.files import make_folder
 from ..studies.catalogue import LONG, find
 from ..studies.reproduce import Simulated, simulate, write_index, write_up
 from . import compilation_cache, output
@@ -47,7 +48,7 @@ class Reproduce:
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
         folders = {name: out / f"{name}{suffix}" for name in studies}
         for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         compilation_cache.set_up(off=self.no_compilation_cache)
         devices = chosen_devices()
 

@@ -20,7 +20,7 @@ from ..experiments.collapse_time import until_collapse
 from ..experiments.synthetic_value import synthetic_value
 from ..loop import seed_keys
 from ..store import datasets
-from ..store.files import reserve_figure, write_whole
+from ..store.files import save_figure, write_whole
 from ..store.provenance import provenance
 from ..sweeps.exact_curves import exact_curves
 from ..sweeps.run import Progress, sweep
@@ -116,8 +116,7 @@ def draw(name: str, datasets: Mapping[str, xr.Dataset], exact: Mapping[str, xr.D
     figures = FIGURES[name](datasets, exact)
     for stem, figure in figures.items():
         for suffix in (".png", ".pdf"):
-            with reserve_figure(folder / f"{stem}{suffix}") as scratch:
-                figure.savefig(scratch, format=suffix[1:])
+            save_figure(figure, folder / f"{stem}{suffix}")
             figure.set_layout_engine("none")  # all is in its place by now
     return list(figures)
 

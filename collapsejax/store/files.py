@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -90,9 +92,23 @@ def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class FigurePlace:
+    """A place that `figure_place` holds for one figure."""
+
+    scratch: Path
+    suffix: str
+
+    def save(self, figure: Any) -> None:
+        """Write a figure, or anything with matplotlib's `savefig`, in the format that the suffix names."""
+        figure.savefig(self.scratch, format=self.suffix.removeprefix("."))
+
+
 @contextlib.contextmanager
-def reserve_figure(path: str | Path) -> Iterator[Path]:
-    """The same for a figure, of which an older one is replaced.
+def figure_place(path: str | Path) -> Iterator[FigurePlace]:
+    """A place for a figure: what is saved in it gets the name `path` when the block ends, or vanishes if it fails.
+
+    Whether the place can be written to shows on entering. An older figure is replaced.
 
     Raises:
         FileNotFoundError: the folder is not there.
@@ -104,4 +120,18 @@ def reserve_figure(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; choose another name")
     with staged(path, path.is_file) as scratch:
-        yield scratch
+        yield FigurePlace(scratch, path.suffix)
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure to `path`, whole or not at all. Arguments as of `FigurePlace.save`, errors of `figure_place`."""
+    with figure_place(path) as place:
+        place.save(figure)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises OSError where it cannot be made, or where a file has its name.
+    """
+    path.mkdir(parents=True, exist_ok=True)

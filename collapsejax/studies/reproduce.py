@@ -16,7 +16,6 @@ import numpy as np
 import xarray as xr
 
 from ..core.arguments import check_count
-from ..core.base import Task
 from ..core.describe import describe
 from ..experiments.collapse_time import until_collapse
 from ..experiments.synthetic_value import synthetic_value
@@ -25,6 +24,7 @@ from ..store import datasets
 from ..store.files import save_figure
 from ..store.provenance import provenance
 from ..sweeps.exact_curves import exact_curves
+from ..sweeps.execution import Execution
 from ..sweeps.run import Progress, sweep
 from ..theory.outcomes import fixation_time
 from .index import Record, read
@@ -138,8 +138,7 @@ def _exact(part: Part) -> xr.Dataset:
     """What is known of a sweep's means; of other parts nothing."""
     if not isinstance(part, Sweep):
         return xr.Dataset()
-    task, num_samples = _with_lists(part)
-    return exact_curves(task, part.workflows, num_samples=num_samples, num_generations=part.num_generations)
+    return exact_curves(part.task, part.workflows, over=part.over, num_generations=part.num_generations)
 
 
 def _simulated(part: Part, run: _Run) -> tuple[xr.Dataset, bool]:
@@ -156,27 +155,18 @@ def _simulated(part: Part, run: _Run) -> tuple[xr.Dataset, bool]:
 
 
 def _sweep(part: Sweep, run: _Run) -> tuple[xr.Dataset, bool]:
-    task, num_samples = _with_lists(part)
     dataset = sweep(
-        task,
+        part.task,
         part.workflows,
-        num_samples=num_samples,
+        over=part.over,
         num_generations=part.num_generations,
         num_seeds=run.num_seeds,
         key=run.key,
         out=run.path,
-        devices=[run.device],
+        execution=Execution(devices=[run.device]),
         progress=run.say,
     )
     return dataset, dataset.attrs["num_compilations"] > 0
-
-
-def _with_lists(part: Sweep) -> tuple[Task, list[int]]:
-    """The task with lists in the swept fields, and the numbers of samples."""
-    # until sweep(over=)
-    swept = {name: list(values) for name, values in part.over.items()}
-    num_samples = swept.pop("num_samples")
-    return dataclasses.replace(part.task, **swept), num_samples
 
 
 def _collapse_times(part: CollapseTime, run: _Run) -> xr.Dataset:

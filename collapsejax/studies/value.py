@@ -69,7 +69,7 @@ class ValueStudy(Study):
 
         figures = {}
         for name, (_, dataset, _) in results.items():
-            table = _table(dataset)
+            table = value_table(dataset)
             metric = table.attrs["metric"]
             figures[f"{name}-map"] = plots.value_map(table, dataset[metric].attrs["long_name"])
             figures[f"{name}-lines"] = plots.value_lines(dataset, metric)
@@ -86,7 +86,7 @@ class ValueStudy(Study):
         """
         numbers, texts, comparisons = [], [], []
         for name, (_, dataset, _) in results.items():
-            table = _table(dataset)
+            table = value_table(dataset)
             numbers += _best_amounts(name, table)
             comparison = _compared(table)
             comparisons.append(comparison)
@@ -167,11 +167,3 @@ def _in_words(table: xr.Dataset, comparison: _Comparison) -> str:
     some = "it still helps" if comparison.helps_ample else "none helps, and some do not hurt"
     many = "any hurts" if comparison.hurts else some
     return f"with {real[0]} real rows {few}, with {real[-1]} {many}"
-
-
-def _table(dataset: xr.Dataset) -> xr.Dataset:
-    """The `value_table` of an experiment."""
-    table = value_table(dataset)
-    # until value_table has these names
-    names = {"difference_se": "difference_standard_error", "best_difference_se": "best_difference_standard_error"}
-    return table.rename({old: new for old, new in names.items() if old in table})

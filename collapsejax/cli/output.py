@@ -17,6 +17,7 @@ import rich.progress
 import rich.table
 import xarray as xr
 from rich.box import SIMPLE
+from rich.filesize import decimal
 
 from ..results.dataset import metrics_in, milestones, summarize
 from ..store.manifest import Manifest, Record, Shard
@@ -108,7 +109,7 @@ def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
     print(f"compilations: {len(timings)}")
     print(f"bytes per seed: {_range(states)} of state, {plan.result_bytes} of results")
     print(f"chunk: {manifest.chunk} seeds, {len(manifest.chunks)} to a cell")
-    print(f"disk: at most {size(plan.kept_bytes)}, of {size(shutil.disk_usage(folder).free)} that are free")
+    print(f"disk: at most {decimal(plan.kept_bytes)}, of {decimal(shutil.disk_usage(folder).free)} that are free")
     print(f"time: about {duration(compiling + running)}, of it {duration(compiling)} compiling")
 
 
@@ -153,15 +154,6 @@ def _place(manifest: Manifest, shard: Shard) -> str:
 
 def _range(numbers: Sequence[int]) -> str:
     return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
-
-
-def size(number: float) -> str:
-    """Bytes in words, as "1.5 GiB"."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"
 
 
 def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:

@@ -29,7 +29,7 @@ NUM_SAMPLES, NUM_GENERATIONS = 20, 5
 
 
 class Case(NamedTuple):
-    """A case that the theory treats alike, and a task that stands for it; `label` compares its d with n, NUM_SAMPLES."""
+    """A row of the table: what the theory treats alike, and a task of that kind for n = NUM_SAMPLES."""
 
     label: str
     task: Task

@@ -21,7 +21,9 @@ def blocks(text):
 
 
 BLOCKS = [
-    pytest.param(name, block, id=f"{name}-{number}", marks=[] if (name, number) == ("README.md", 0) else pytest.mark.slow)
+    pytest.param(
+        name, block, id=f"{name}-{number}", marks=[] if (name, number) == ("README.md", 0) else pytest.mark.slow
+    )
     for name, text in PAGES.items()
     for number, block in enumerate(blocks(text))
 ]

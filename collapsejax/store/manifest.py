@@ -28,7 +28,7 @@ class Shard(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The record of a complete shard: its seeds, checksums of its files, and when and by which versions it was written."""
+    """The record of a complete shard: its seeds, the checksums of its files, and when and by what it was written."""
 
     fingerprint: str
     first: int

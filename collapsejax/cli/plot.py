@@ -48,6 +48,7 @@ class Plot:
 
 
 def draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
+    """Write the curves of `metrics` (default: all) to `scratch`, in the format that the suffix of `path` names."""
     from .. import plots
 
     plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:])

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
-from collapsejax import loop
 from collapsejax.core.pytree import Module, static
 from collapsejax.sweeps.memory import metric_names, state_bytes
 
-pytestmark = pytest.mark.compiling
 SIZE = dict(num_samples=6, num_generations=5)
 
 
@@ -151,20 +149,18 @@ def test_run_maps_over_a_field(key):
     np.testing.assert_allclose(curves["trace_ratio"][1], curves["trace_ratio"][0], rtol=1e-4)
 
 
-def test_one_compilation_serves_every_number_of_samples_and_every_float(key):
+def test_one_compilation_serves_every_number_of_samples_and_every_float(key, compilations):
     keys = cj.seed_keys(key, 3)
     for workflow in (cj.Replace(), cj.Accumulate()):
         cj.run_seeds(keys, cj.Gaussian(2), workflow, **SIZE)
-        compiled = loop.simulate._cache_size()
         for num_samples, sigma2 in ((2, 1), (3, 0.5), (1000, np.float64(7.0))):
             size = dict(num_samples=num_samples, num_generations=5)
-            result = cj.run_seeds(keys, cj.Gaussian(2, sigma2=sigma2), workflow, **size)
+            with compilations(at_most=0):
+                result = cj.run_seeds(keys, cj.Gaussian(2, sigma2=sigma2), workflow, **size)
             assert not any(np.isnan(values).any() for values in result.metrics.values())
-        assert loop.simulate._cache_size() == compiled
     cj.run_seeds(keys, cj.KDE(cj.sources.moons(), 0.1, num_test=7), cj.Replace(), **SIZE)
-    compiled = loop.simulate._cache_size()
-    cj.run_seeds(keys, cj.KDE(cj.sources.moons(noise=0.2), 2, num_test=7), cj.Replace(), **SIZE)
-    assert loop.simulate._cache_size() == compiled
+    with compilations(at_most=0):
+        cj.run_seeds(keys, cj.KDE(cj.sources.moons(noise=0.2), 2, num_test=7), cj.Replace(), **SIZE)
 
 
 def test_record_keeps_what_it_returns(key):
@@ -241,14 +237,13 @@ print("equal")
         (dict(task=cj.KDE(cj.sources.moons(), "scott-scaled"), num_samples=1), "'scott-scaled' needs at least 2"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, change, message):
+def test_mistakes_are_refused_before_compiling(key, change, message, compilations):
     arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
-    compiled = loop.simulate._cache_size()
-    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
-        cj.run_seeds(cj.seed_keys(key, 2), **arguments)
-    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+    keys = cj.seed_keys(key, 2)
+    with compilations(at_most=0), pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        cj.run_seeds(keys, **arguments)
+    with compilations(at_most=0), pytest.raises(ValueError, match=message.replace("(", r"\(")):
         cj.run(key, **arguments)
-    assert loop.simulate._cache_size() == compiled
 
 
 @pytest.mark.parametrize("keys", [jnp.zeros((3, 2), jnp.uint32), jax.random.key(0)])

@@ -284,7 +284,6 @@ def test_kde_findings():
 
 
 @pytest.mark.slow
-@pytest.mark.compiling
 def test_rules_are_the_same_in_two_dimensions_only():
     size = dict(num_samples=20, num_generations=10, num_seeds=10, key=KEY)
     apart = {}

@@ -5,10 +5,9 @@ import pytest
 from checks import GATE, PLANTED, assert_mean_is, assert_same_law, z_scores
 
 import collapsejax as cj
-from collapsejax import loop, workflows
+from collapsejax import workflows
 from collapsejax.theory import curve, mixing
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 
@@ -275,11 +274,10 @@ def best_weight(workflow, num_seeds):
 
 
 @pytest.mark.slow
-def test_best_weight_is_the_golden_ratio():
+def test_best_weight_is_the_golden_ratio(compilations):
     """In one compilation for all weights; 5 % more, or synthetic data with too much weight, would show."""
-    compiled = loop.simulate._cache_size()
-    found, se = best_weight(cj.Weighted, 4000)
-    assert loop.simulate._cache_size() == compiled + 1
+    with compilations(at_most=1):
+        found, se = best_weight(cj.Weighted, 4000)
     assert abs(found - GOLDEN) < 0.03
     assert abs(found - mixing.optimal_weight(1000, 1000)) < GATE * se
     assert abs(found - PLANTED * GOLDEN) > max(0.03, GATE * se)
@@ -383,10 +381,10 @@ TABLE = cj.sources.Table(
         (dict(workflow=cj.Selected(), task=cj.KDE(cj.sources.swiss_roll(), 0.1)), "choose another source"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, change, message):
+def test_mistakes_are_refused_before_compiling(key, change, message, compilations):
     arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
-    compiled = loop.simulate._cache_size()
-    for call in (lambda **a: cj.run_seeds(cj.seed_keys(key, 2), **a), lambda **a: cj.run(key, **a)):
-        with pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\(")):
+    keys = cj.seed_keys(key, 2)
+    for call in (lambda **a: cj.run_seeds(keys, **a), lambda **a: cj.run(key, **a)):
+        refused = pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\("))
+        with compilations(at_most=0), refused:
             call(**arguments)
-    assert loop.simulate._cache_size() == compiled

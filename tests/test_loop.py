@@ -32,7 +32,7 @@ def test_classes_with_equal_fields_have_programs_of_their_own():
 
 
 class Coin(cj.Task):
-    """A user's own task: no base class, no registration, none of the optional methods; warm-started."""
+    """A user's own task: no registration, none of the optional members; warm-started."""
 
     sides: int = static(default=2)
 
@@ -41,9 +41,6 @@ class Coin(cj.Task):
 
     def sample_real(self, key, truth, n):
         return {"heads": jax.random.bernoulli(key, truth, (n,))}
-
-    def summarize(self, truth, rows):
-        return rows
 
     def fit(self, key, truth, train, params):
         heads = jnp.sum(train.weights * train.values["heads"]) / jnp.sum(train.weights)
@@ -262,15 +259,10 @@ def test_keys_of_another_kind_are_refused(keys):
         (lambda: cj.KDE(cj.sources.moons(), "scot"), "did you mean 'scott'"),
         (lambda: cj.KDE(cj.sources.moons(), 0.1, num_test=0), "num_test=0: must be at least 1"),
         (lambda: cj.Gaussian(cj.sources.moons()), "is a source of real data; write Gaussian"),
+        (lambda: cj.Selected(cj.Selected()), "has a verifier of its own; give a workflow without"),
+        (lambda: cj.Selected("replace"), "inner='replace': is a name; give the workflow itself"),
+        (lambda: cj.Selected(cj.Replace), "inner: is the class Replace; make an instance"),
         (lambda: cj.seed_keys(0, 3), "key=0: want one typed key, as from jax.random.key"),
-        (
-            lambda: cj.run(jax.random.key(0), cj.Gaussian(2), "replace", **SIZE),
-            "workflow='replace': is a name; give the workflow itself",
-        ),
-        (
-            lambda: cj.run_seeds(cj.seed_keys(jax.random.key(0), 2), "gaussian", cj.Replace(), **SIZE),
-            "task='gaussian': is a name; give the task itself",
-        ),
         (lambda: cj.seed_keys(jax.random.key(0), 0), "num_seeds=0: must be at least 1"),
         (lambda: cj.sources.make("moon"), "did you mean 'moons'"),
         (
@@ -292,7 +284,6 @@ def test_mistakes_in_construction(make, message):
         (cj.Gaussian(2, sampling_temperature=None), cj.Replace(), "sampling_temperature=None: must be a number"),
         (cj.Gaussian(2), cj.Weighted("0.5"), "real_weight='0.5': must be a number"),
         (cj.Gaussian(2), cj.Weighted(np.array([0.2, 0.8])), "must be a number"),
-        (cj.Gaussian(2), cj.Selected(cj.Selected()), "without a verifier of its own"),
         (cj.LinearRegression(2, ridge="1"), cj.Replace(), "ridge='1': must be a number"),
         (cj.ExponentialFamily("poisson", 1e9), cj.Replace(), "must be below 2\\*\\*30"),
     ],

@@ -15,6 +15,9 @@ import jax
 
 from .pytree import Module
 
+# In the order of the reference.
+__all__ = ["Task", "Workflow", "Source", "SequenceSource", "RealData", "Dataset", "Needs", "ExactLaw"]  # noqa: RUF022
+
 Array = jax.Array
 PyTree = Any
 Values = PyTree  # rows of data: a pytree of arrays that share their leading axis

@@ -1,4 +1,4 @@
-"""The zarr arrays of a sweep's store: their metadata, their coordinates, and the bytes of their chunks."""
+"""The zarr arrays of a sweep's store: metadata, coordinates, and the encoding of chunks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..results.sketch import BINS, NUM_MOMENTS
 from ..results.statistics import STATISTICS
 from .manifest import Manifest
 
-# A reader without our records still notices a damaged chunk.
+# Readers that do not know the records still detect a damaged chunk.
 _CODECS = (ZstdCodec(level=1), Crc32cCodec())
 SHARDS = "shards"
 
 
 def write_skeleton(path: Path, manifest: Manifest) -> None:
-    """Make a zarr group at `path` with all that a sweep's store has but the chunks of its results.
+    """Create a zarr group at `path` with everything of a sweep's store except the chunks of results.
 
     Results have dimensions (cell dimensions, seed or statistic, generation), text samples two more. With summaries, a
     group "shards" holds the mergeable sketches of each chunk of seeds, in arrays "<metric>_moments" and

@@ -1,4 +1,4 @@
-"""What a sweep's store is to hold, and what it holds: its manifest, and the records of its shards."""
+"""The manifest of a sweep's store, and the records of its complete shards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Shard(NamedTuple):
 
 
 class Record(NamedTuple):
-    """That a shard is complete: its seeds, the checksums of its files, and who wrote it when, in how many seconds."""
+    """The record of a complete shard: its seeds, checksums of its files, and when and by which versions it was written."""
 
     fingerprint: str
     first: int
@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a store is to hold. `configuration` decides the numbers; `dims` has each dimension's labels."""
+    """What a store is to hold: `configuration` determines the numbers, `dims` has the labels of each dimension."""
 
     configuration: dict[str, Any]
     dims: dict[str, list]
@@ -63,7 +63,7 @@ class Manifest(NamedTuple):
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
-        """The first seed of each chunk, and the first after it."""
+        """The first seed of each chunk, and the first seed after it."""
         return [(first, min(first + self.chunk, self.num_seeds)) for first in range(0, self.num_seeds, self.chunk)]
 
     def shards(self) -> Iterator[Shard]:
@@ -72,7 +72,7 @@ class Manifest(NamedTuple):
                 yield Shard(cell, number, first, stop)
 
     def write(self, path: Path) -> None:
-        """Write the manifest of the store at `path`, twice: the copy is read where the first is damaged."""
+        """Write the manifest of the store at `path` and a copy, which is read if the first is damaged."""
         content = self._asdict() | {"chunks": self.chunks}
         content = json.loads(json.dumps(content))  # tuples become lists, as they will be read
         text = json.dumps(content | {"checksum": digest(_canonical(content))}, indent=1)
@@ -81,7 +81,7 @@ class Manifest(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """The manifest of the store at `path`; None where there is none. Raises ValueError where it is damaged."""
+        """The manifest of the store at `path`, None if there is none. Raises ValueError if it is damaged."""
         there = [path / name for name in (MANIFEST, _COPY) if (path / name).is_file()]
         for file in there:
             with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -94,7 +94,7 @@ class Manifest(NamedTuple):
         return None
 
     def resumed(self, wanted: Manifest) -> Manifest:
-        """The manifest with as many seeds as are wanted; raises ValueError where `wanted` is another sweep."""
+        """The manifest with the number of seeds of `wanted`. Raises ValueError if `wanted` is another sweep."""
         if differences := list(_differences(self.configuration, wanted.configuration)):
             raise ValueError(
                 f"holds another sweep ({'; '.join(differences)}); choose another name, or ask for the same"

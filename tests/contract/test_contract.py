@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import collapsejax as cj
+from collapsejax import loop
 from collapsejax.core import base
 from collapsejax.data.counts import Counts, Totals
 from collapsejax.data.kernel_sums import KernelSums
@@ -82,41 +83,42 @@ CELLS = [
 
 
 def by_hand(key, task, workflow, num_samples, num_generations):
-    """The generation loop as a plain Python loop over the protocols' methods, of which a generation is compiled."""
+    """The generation loop as a plain Python loop over the base classes' methods, of which a generation is compiled."""
     k_init, k_real, k_scan = jax.random.split(key, 3)
     truth, _ = task.init(k_init, num_samples)
-    exact = not workflow.needs_rows or (hasattr(workflow, "only_draws") and hasattr(task, "drawable"))
+    summarized = workflow.needs <= task.offers
+    known, known_real = (summarized and task.exact_law) or cj.ExactLaw(None)
 
     def real(key, n):
-        if exact and getattr(task, "sample_real_summary", None):
-            return task.sample_real_summary(key, truth, n)
+        if known_real is not None:
+            return known_real(key, truth, n)
         rows = Rows.of(task.sample_real(key, truth, n))
-        return task.summarize(truth, rows) if exact else rows
+        return task.summarize(truth, rows) if summarized else rows
 
     def synthetic(key, task, params):
-        if exact and getattr(task, "sample_summary", None):
-            return task.sample_summary(key, truth, params, num_samples)
-        if hasattr(workflow, "screen"):
+        if known is not None:
+            return task.exact_law.synthetic(key, truth, params, num_samples)
+        if workflow.screen is not None:
             k_sample, k_screen = jax.random.split(key)
             candidates = task.sample(k_sample, truth, params, workflow.num_candidates(num_samples))
             score = lambda values: task.log_density(truth, values)
             return workflow.screen(k_screen, Rows.of(candidates), score, num_samples)
         rows = Rows.of(task.sample(key, truth, params, num_samples))
-        return task.summarize(truth, rows) if exact else rows
+        return task.summarize(truth, rows) if summarized else rows
 
     @jax.jit
     def generation(g, state):
         k_select, k_fit, k_sample, k_update = (jax.random.fold_in(k_scan, 4 * g + use) for use in range(4))
-        now = task.at(g) if hasattr(task, "at") else task
+        now = task.at(g)
         train = workflow.select(k_select, state)
-        params = now.fit(k_fit, truth, train if exact else now.summarize(truth, train), None)
+        params = now.fit(k_fit, truth, train if summarized else now.summarize(truth, train), None)
         draw_real = lambda key, m=None: real(key, num_samples if m is None else m)
         state = workflow.update(k_update, state, synthetic(k_sample, now, params), draw_real)
-        return state, now.evaluate(truth, params)
+        return loop.settled(state), now.evaluate(truth, params)
 
     first = real(k_real, num_samples)
     room = workflow.capacity(num_samples, num_generations + 1)
-    state = workflow.init(first.empty(room), first)
+    state = loop.settled(workflow.init(first.empty(room), first))
     curves = []
     for g in range(num_generations):
         state, metrics = generation(jnp.int32(g), state)
@@ -127,7 +129,7 @@ def by_hand(key, task, workflow, num_samples, num_generations):
 @pytest.mark.parametrize(("name", "workflow"), CELLS)
 def test_task_under_workflow(key, name, workflow, compilations):
     keys, task, workflow = cj.seed_keys(key, 3), TASKS[name], WORKFLOWS[workflow]
-    if hasattr(workflow, "screen") and getattr(task, "log_density", None) is None:
+    if workflow.screen is not None and task.log_density is None:
         with pytest.raises(ValueError, match="needs the true log-density"):
             cj.run_seeds(keys, task, workflow, **SIZE)
         return

@@ -20,10 +20,10 @@ def simulate(seed, task, workflow, num_seeds=20_000, **size):
 
 
 def test_probabilities_of_every_kind(key):
-    """A tuple, an array and a name give the same; None is "uniform"."""
+    """A tuple, a list, an array and a name give the same; None is "uniform"."""
     shares = 1 / np.arange(1, 6)
     shares /= shares.sum()
-    for probs in ("zipf", tuple(shares.tolist()), shares, jnp.asarray(shares, dtype=float)):
+    for probs in ("zipf", tuple(shares.tolist()), shares.tolist(), shares, jnp.asarray(shares, dtype=float)):
         task = cj.Categorical(5, probs)
         task.check(6)
         np.testing.assert_allclose(task.init(key, 6)[0].probs, shares, rtol=1e-6)
@@ -158,7 +158,6 @@ def test_log_density_is_that_of_an_outcome(key):
         (cj.Categorical(2, (0.5, float("nan"))), "probs: from nan, with sum nan"),
         (cj.Categorical(3, (0.5, 0.5)), "probs: shape (2,) for num_outcomes=3"),
         (cj.Categorical(2, np.full((1, 2), 0.5)), "probs: shape (1, 2) for num_outcomes=2"),
-        (cj.Categorical(2, [0.5, 0.5]), "probs: a list of values is for collapsejax.sweep"),
         (cj.Categorical(2, sampling_temperature=0.0), "sampling_temperature=0.0: must be a finite number above 0"),
     ],
 )

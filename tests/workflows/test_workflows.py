@@ -364,7 +364,7 @@ TABLE = cj.sources.Table(
         (dict(workflow=cj.Selected(error=1.5)), "error=1.5: must lie between 0 and 1"),
         (dict(workflow=cj.Selected(error=-1.0)), "error=-1.0: must lie between 0 and 1"),
         (dict(workflow=cj.Selected(cj.Weighted(2.0))), "real_weight=2.0: must lie between 0 and 1"),
-        (dict(workflow=cj.Weighted([0.1, 0.2])), "real_weight: a list of values is for collapsejax.sweep"),
+        (dict(workflow=cj.Weighted([0.1, 0.2])), "real_weight=[0.1, 0.2]: must be a number"),
         (dict(task=cj.Gaussian(2, sampling_temperature=0.0)), "sampling_temperature=0.0: must be a finite number"),
         (dict(num_samples=[6, 6]), "num_samples: 2 sizes for num_generations=3; give one for each"),
         (dict(num_samples=[6, 1, 6]), "num_samples=1: a covariance needs at least 2"),

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,17 +117,16 @@ def test_tasks_and_workflows_of_ones_own(key, workflow):
 def test_fresh_data_without_fresh_data_is_replace(key):
     keys, size = cj.seed_keys(key, 4), dict(num_samples=8, num_generations=4, rows=True)
     replaced = cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), **size).metrics
-    for name, values in cj.run_seeds(keys, cj.Gaussian(2), Fresh(0), **size).metrics.items():
-        np.testing.assert_allclose(values, replaced[name], rtol=1e-4, atol=1e-5)
+    without = cj.run_seeds(keys, cj.Gaussian(2), Fresh(0), **size).metrics
+    chex.assert_trees_all_close(without, replaced, rtol=1e-4, atol=1e-5)
 
 
 def test_run_is_one_seed_of_run_seeds(key):
     keys, task = cj.seed_keys(key, 3), cj.Gaussian(2)
     one = jax.jit(lambda key: cj.run(key, task, cj.Accumulate(), **SIZE))(keys[1])
     many = cj.run_seeds(keys, task, cj.Accumulate(), **SIZE)
-    for name, values in one.metrics.items():
-        assert values.shape == (5,)
-        np.testing.assert_allclose(values, many.metrics[name][1], rtol=1e-5, atol=1e-6)
+    second = jax.tree.map(lambda values: values[1], many.metrics)
+    chex.assert_trees_all_close(one.metrics, second, rtol=1e-5, atol=1e-6)
 
 
 def test_seed_keys_do_not_depend_on_their_number(key):

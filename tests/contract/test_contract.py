@@ -2,6 +2,7 @@
 
 import inspect
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -137,10 +138,10 @@ def test_task_under_workflow(key, name, workflow, compilations):
     backwards = keys[::-1]
     with compilations(at_most=0):
         turned = cj.run_seeds(backwards, task, workflow, **SIZE)
-    for name, values in result.metrics.items():
-        assert values.shape == (3, 5)
-        assert not np.isnan(values).any()
-        np.testing.assert_allclose(values, turned.metrics[name][::-1], rtol=2e-5, atol=1e-5)
+    chex.assert_shape([*result.metrics.values()], (3, 5))
+    assert not any(np.isnan(values).any() for values in result.metrics.values())
+    forwards = jax.tree.map(lambda values: values[::-1], turned.metrics)
+    chex.assert_trees_all_close(result.metrics, forwards, rtol=2e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -197,11 +198,10 @@ def test_shorter_run_is_a_prefix_bit_for_bit(key, name, workflow):
     keys, workflow = cj.seed_keys(key, 3), WORKFLOWS[workflow]
     longer = cj.run_seeds(keys, TASKS[name], workflow, num_samples=6, num_generations=8)
     shorter = cj.run_seeds(keys, TASKS[name], workflow, **SIZE)
-    for metric, values in shorter.metrics.items():
-        np.testing.assert_array_equal(values, longer.metrics[metric][:, :5])
+    chex.assert_trees_all_equal(shorter.metrics, jax.tree.map(lambda values: values[:, :5], longer.metrics))
     single = cj.run_seeds(keys[2:], TASKS[name], workflow, **SIZE)
-    for metric, values in single.metrics.items():
-        np.testing.assert_allclose(values[0], shorter.metrics[metric][2], rtol=2e-5, atol=1e-5)
+    third = jax.tree.map(lambda values: values[2:], shorter.metrics)
+    chex.assert_trees_all_close(single.metrics, third, rtol=2e-5, atol=1e-5)
 
 
 DATASETS = (Rows, Moments, KernelSums, Gram, Counts, Totals)

@@ -159,8 +159,7 @@ def test_training_steps_are_the_textbooks(key):
             adam = first[i] / (1 - 0.9**t) / (np.sqrt(second[i] / (1 - 0.999**t)) + 1e-8)
             params[i] = params[i] - rate * (adam + 0.1 * params[i])
     np.testing.assert_allclose(found_loss, loss, rtol=1e-4)
-    for ours, theirs in zip(jax.tree.leaves(found["params"]), params, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+    chex.assert_trees_all_close(jax.tree.leaves(found["params"]), params, rtol=1e-7, atol=2e-4)
 
 
 @pytest.mark.slow
@@ -206,7 +205,7 @@ def test_room_makes_no_difference(key, weighted):
     filled = weighted.empty(57).append(weighted)
     dirty = Rows(filled.values.at[24:].set(1), filled.weights, filled.count)
     expected = fitted(key, LEARNED, variables, weighted, training)
-    jax.tree.map(np.testing.assert_array_equal, fitted(key, LEARNED, variables, dirty, training), expected)
+    chex.assert_trees_all_equal(fitted(key, LEARNED, variables, dirty, training), expected)
     assert expected[1] != fitted(key, LEARNED, variables, weighted.scale(jnp.arange(24.0)), training)[1]
 
 
@@ -218,7 +217,7 @@ def test_epochs_are_steps(key, weighted, compilations):
     found, loss = fitted(key, LEARNED, variables, weighted, Training(None, 1.2, 4))
     expected, expected_loss = fitted(key, LEARNED, variables, weighted, Training(num_steps=5, batch_size=4))
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-    jax.tree.map(partial(np.testing.assert_allclose, atol=1e-5), found, expected)
+    chex.assert_trees_all_close(found, expected, rtol=1e-7, atol=1e-5)
     with compilations(at_most=0):
         longer = fitted(key, LEARNED, variables, weighted, Training(None, 2.0, 4))
     assert longer[1] != loss
@@ -241,7 +240,7 @@ def test_seeds_together_are_seeds_alone(key, weighted):
         fit_of_one, loss = fitted(k, LEARNED, variables, weighted, training)
         alone = fit_of_one, loss, sampled(k, LEARNED, fit_of_one, 3, 1.0)
         of_seed = jax.tree.map(lambda leaf, s=seed: leaf[s], together)
-        jax.tree.map(partial(np.testing.assert_allclose, atol=1e-4), of_seed, alone)
+        chex.assert_trees_all_close(of_seed, alone, rtol=1e-7, atol=1e-4)
 
 
 def test_samples_have_the_models_law(key):

@@ -1,5 +1,6 @@
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -197,8 +198,7 @@ def test_a_schedule_of_exponent_0_is_none():
         cj.run_seeds(keys, cj.KDE(MOONS, 0.3, num_test=7, bandwidth_exponent=exponent), cj.Accumulate(), **size).metrics
         for exponent in (None, 0.0)
     )
-    for name, values in carried.items():
-        np.testing.assert_allclose(anew[name], values, rtol=1e-4)
+    chex.assert_trees_all_close(anew, carried, rtol=1e-4)
 
 
 def test_metrics_are_those_of_the_estimate(key):

@@ -157,6 +157,7 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
+    """A table for each metric (default: all): mean, standard error and median by workflow, at some iterations."""
     console = rich.console.Console()
     if not console.is_terminal:
         console.width = 120
@@ -218,6 +219,7 @@ def print_validation(report: Report) -> None:
 
 
 def print_times(dataset: xr.Dataset) -> None:
+    """A line for each workflow: the seconds to compile and to run."""
     times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
     for workflow, compiling, running in times:
         print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.num_seeds} seeds)")

@@ -52,8 +52,9 @@ def is_paddable(task: Task, workflow: Workflow) -> bool:
 
 
 def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
-    """Whether a device does one seed after the other: as asked, or because a CPU's vectors gain a long-running task
-    nothing. On accelerators seeds in step are what keeps the processors busy.
+    """Whether a device does one seed after the other: as asked; else on a CPU, for a long-running task.
+
+    A CPU's vectors gain such a task nothing; on accelerators seeds in step are what keeps the processors busy.
     """
     return task.long_running and platform == "cpu" if asked is None else bool(asked)
 

@@ -70,6 +70,7 @@ class Factor(Module):
 
 
 def from_columns(columns: Array, log_scale: Array) -> Factor:
+    """The factor with columns `columns` (d, d) times exp(`log_scale`) (d,), normalised to unit columns."""
     square = jnp.sum(columns**2, axis=0)
     inverse = jax.lax.rsqrt(jnp.where(square > 0, square, 1.0))
     return Factor(columns * inverse[None, :], jnp.where(square > 0, log_scale - jnp.log(inverse), -jnp.inf))

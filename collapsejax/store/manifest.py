@@ -119,4 +119,5 @@ def _canonical(content: Any) -> bytes:
 
 
 def digest(content: bytes) -> str:
+    """The SHA-256 digest of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

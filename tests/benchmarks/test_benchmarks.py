@@ -19,7 +19,6 @@ from collapsejax import theory
 from collapsejax.numerics import random as rng
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
-pytestmark = pytest.mark.compiling
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 

@@ -13,8 +13,6 @@ from collapsejax import language
 from collapsejax.data.rows import Rows
 from collapsejax.numerics.subsets import subset
 
-pytestmark = pytest.mark.compiling
-
 TEACHER = 40
 
 

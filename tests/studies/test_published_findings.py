@@ -48,7 +48,6 @@ def test_kde(tmp_path):
     assert "over theory's slope" in slope.label
 
 
-@pytest.mark.compiling
 def test_rules_are_the_same_in_two_dimensions_only(tmp_path):
     over = {"bandwidth": ("scott", "silverman"), "num_samples": (20,)}
     sources = (cj.sources.moons(noise=0.05), cj.sources.swiss_roll(noise=0.05))

@@ -91,7 +91,6 @@ def test_a_study_that_cannot_be_written_up_is_an_error(capsys, tmp_path, monkeyp
         assert {path.parent.name for path in out.glob("*/*.zarr")} == {"gaussian-quick", "discrete-quick"}
 
 
-@pytest.mark.compiling
 @pytest.mark.usefixtures("cache")
 def test_results_of_each_kind_of_part(tmp_path):
     """A study's parts come back with what they were made of, in the dimensions that its finding reads."""

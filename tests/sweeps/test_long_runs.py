@@ -14,7 +14,7 @@ from collapsejax.sweeps.program import Shape
 from collapsejax.sweeps.run import rehearse
 from collapsejax.workflows import find
 
-pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
+pytestmark = pytest.mark.usefixtures("cache")
 
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
 

@@ -15,7 +15,7 @@ from collapsejax.sweeps.plan import make_plan
 from collapsejax.sweeps.run import carry_out, rehearse
 from collapsejax.workflows import find
 
-pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
+pytestmark = pytest.mark.usefixtures("cache")
 
 SIZE = dict(num_samples=6, num_generations=5, key=jax.random.key(20240615))
 GRID = cj.Gaussian(dim=[1, 2], sigma2=[1.0, 4.0])
@@ -116,20 +116,18 @@ def test_rows_of_several_sizes_share_a_program_while_little_is_wasted(monkeypatc
     assert sizes_by_program(100, Broken()) == apart
 
 
-# A column of a factor may take the other sign, and so lead to other data.
-of_factors = functools.partial(pytest.param, marks=pytest.mark.bits)
 PADDED = [
-    of_factors("accumulate-subsample", cj.Gaussian(2)),
-    of_factors("replace", cj.Gaussian(2)),
-    of_factors("accumulate", cj.Gaussian(2)),
-    of_factors("weighted", cj.Gaussian(2)),
-    of_factors("fresh-data", cj.Gaussian(2)),
-    of_factors("augment", cj.Gaussian(2)),
-    of_factors("window", cj.Gaussian(2)),
-    of_factors("accumulate", cj.Gaussian(source=cj.sources.moons())),
+    ("accumulate-subsample", cj.Gaussian(2)),
+    ("replace", cj.Gaussian(2)),
+    ("accumulate", cj.Gaussian(2)),
+    ("weighted", cj.Gaussian(2)),
+    ("fresh-data", cj.Gaussian(2)),
+    ("augment", cj.Gaussian(2)),
+    ("window", cj.Gaussian(2)),
+    ("accumulate", cj.Gaussian(source=cj.sources.moons())),
     ("accumulate", cj.KDE(cj.sources.moons(), 0.3, num_test=7)),
     ("accumulate-subsample", cj.KDE(cj.sources.circles(), "scott-scaled", num_test=7)),
-    of_factors("accumulate-subsample", cj.LinearRegression(2)),
+    ("accumulate-subsample", cj.LinearRegression(2)),
     ("accumulate", cj.Categorical(5, "zipf")),
     ("replace", cj.ExponentialFamily("gamma", 2.0, 3.0)),
 ]
@@ -165,7 +163,6 @@ def test_a_sweep_that_grows_may_share_other_programs(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.bits
 @pytest.mark.parametrize("chunk", [1, 4, 24, 25])
 def test_chunks_change_nothing(chunk):
     """Not the last bit, on a CPU."""
@@ -235,7 +232,6 @@ def test_shares_make_the_whole(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.bits
 def test_devices_change_nothing(tmp_path):
     """Seeds shared by three devices, rows that they do not divide: not the last bit changes."""
     code = f"""

@@ -8,10 +8,8 @@ from checks import GATE, PLANTED, assert_mean_is, assert_same_law, z_scores
 from scipy.stats import multinomial
 
 import collapsejax as cj
-from collapsejax import loop
 from collapsejax.theory import curve
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 PROBS = (0.35, 0.25, 0.2, 0.12, 0.06, 0.02)
 
@@ -163,11 +161,10 @@ def test_log_density_is_that_of_an_outcome(key):
         (cj.Categorical(2, sampling_temperature=0.0), "sampling_temperature=0.0: must be a finite number above 0"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, task, message):
-    compiled = loop.simulate._cache_size()
-    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
-    assert loop.simulate._cache_size() == compiled
+def test_mistakes_are_refused_before_compiling(key, task, message, compilations):
+    keys, refused = cj.seed_keys(key, 2), message.replace("(", r"\(").replace(")", r"\)")
+    with compilations(at_most=0), pytest.raises(ValueError, match=refused):
+        cj.run_seeds(keys, task, cj.Replace(), num_samples=6, num_generations=3)
 
 
 @pytest.mark.parametrize(

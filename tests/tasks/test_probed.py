@@ -7,8 +7,6 @@ from checks import assert_mean_is, z_scores
 import collapsejax as cj
 from collapsejax.data.rows import Rows
 
-pytestmark = pytest.mark.compiling
-
 
 @pytest.fixture(scope="module")
 def shares():

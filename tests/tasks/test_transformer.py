@@ -17,7 +17,6 @@ from collapsejax.results.metrics import metric_labels
 from collapsejax.tasks.transformer import TransformerParams
 from collapsejax.workflows import PUBLISHED, find
 
-pytestmark = pytest.mark.compiling
 SOURCE = cj.sources.markov(order=1, vocab=4, concentration=0.3, window=6)
 TINY = dict(width=8, depth=1, num_steps=20, batch_size=4, num_test=20, num_scored=5)
 TASK = cj.Transformer(SOURCE, **TINY)
@@ -34,7 +33,6 @@ def same(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.bits
 def test_generation_0_is_the_same_under_every_workflow(key):
     """Bit for bit, though pools have other room, and later generations differ."""
     found = [run(key, TASK, find(name), **SIZE).metrics for name in ("replace", "accumulate")]

@@ -19,8 +19,6 @@ Published: the loops are the fresh data loop and the synthetic augmentation loop
 He, Xu and Cheng (2025), "Golden Ratio Weighting Prevents Model Collapse".
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

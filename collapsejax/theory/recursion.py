@@ -28,12 +28,10 @@ Conditions: which rows are trained on, and with what weights, does not depend on
 and the sampler has those of the fit. Nothing needs to be Gaussian, nor of full rank.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -58,7 +56,7 @@ class Ledger(Dataset):
     lot: object = None
 
     @classmethod
-    def of(cls, number: int, rows: int) -> Ledger:
+    def of(cls, number: int, rows: int) -> Self:
         """One batch of weight 1; without rows, no data."""
         size = slice(0, 1 if rows else 0)
         return cls(np.array([number])[size], np.array([rows])[size], np.ones(1)[size])
@@ -68,14 +66,14 @@ class Ledger(Dataset):
         """Number of rows."""
         return int(self.rows.sum()) if self.drawn is None else self.drawn
 
-    def empty(self, capacity: int) -> Ledger:
+    def empty(self, capacity: int) -> Self:
         del capacity  # a list needs no room
         return Ledger.of(0, 0)
 
-    def clear(self) -> Ledger:
+    def clear(self) -> Self:
         return self.empty(0)
 
-    def append(self, new: Ledger) -> Ledger:
+    def append(self, new: Self) -> Self:
         """Raises NotLinear where either is a draw, unless the other is empty."""
         if not (self.capacity and new.capacity):
             return self if self.capacity else new
@@ -84,15 +82,15 @@ class Ledger(Dataset):
         pairs = ((self.numbers, new.numbers), (self.rows, new.rows), (self.weights, new.weights))
         return Ledger(*map(np.concatenate, pairs))
 
-    def join(self, other: Ledger) -> Ledger:
+    def join(self, other: Self) -> Self:
         return self.append(other)
 
-    def scale(self, weight: Any) -> Ledger:
+    def scale(self, weight: Any) -> Self:
         """Rows of weight 0 are no longer there."""
         weight = float(weight)
         return dataclasses.replace(self, weights=self.weights * weight) if weight else self.clear()
 
-    def draw(self, key: Any, k: int) -> Ledger:
+    def draw(self, key: Any, k: int) -> Self:
         """Raises NotLinear for draws from a draw, from unequal weights, or from data that contain a batch twice."""
         del key
         if k > self.capacity:

@@ -23,8 +23,6 @@ arXiv 2404.01413; linear growth under replace is there too, and in Dohmatob, Fen
 Demystified: The Case of Regression".
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -24,8 +24,6 @@ Published: moments and determinants of Wishart matrices in Anderson (2003), An I
 Analysis; the 2-Wasserstein distance of Gaussians in Dowson and Landau (1982), Journal of Multivariate Analysis 12.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -214,7 +214,7 @@ def test_each_fit_is_reported(recorded):
 
 def test_costly_tasks_run_in_turn_with_the_same_numbers(monkeypatch):
     together = cj.synthetic_value(Recorder(), **SIZE, tune=TUNE)
-    monkeypatch.setattr(Recorder, "costly", True, raising=False)
+    monkeypatch.setattr(Recorder, "long_running", True)
     in_turn = cj.synthetic_value(Recorder(), **SIZE, tune=TUNE)
     for name in together.data_vars:
         np.testing.assert_allclose(together[name], in_turn[name], rtol=1e-6)
@@ -273,7 +273,7 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
     loss = jax.jit(task.validation_loss)(key, truth, params)
     np.testing.assert_allclose(loss, loss_on(source.validation), rtol=1e-5)
     assert abs(loss - loss_on(source.test)) > 1e-3 * loss
-    np.testing.assert_array_equal(task.specimens(truth, params), source.train[:5])
+    np.testing.assert_array_equal(task.text_samples(truth, params), source.train[:5])
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def synthetic_value(
         "teacher_num_steps". `value_table` says what is best. `collapsejax.save` stores it, and `xarray.open_zarr` reads
         it again.
 
-    On a CPU seeds of a costly task run in turn, else in step, and their rows are all in memory. Two programs serve all
-    cells: one fits, the other draws. Candidates share them unless their field is static.
+    On a CPU the seeds of a long-running task run in turn, else in step, and their rows are all in memory. Two programs
+    serve all cells: one fits, the other draws. Candidates share them unless their field is static.
 
     Raises:
         ValueError: for sizes that make no sense or are more than the source has, an unknown generator, and candidates

@@ -91,6 +91,11 @@ class Checkpoints:
         return ocp.CheckpointManager(self._path.absolute(), options=ocp.CheckpointManagerOptions(**settings))
 
 
+def clear_all(folder: Path) -> None:
+    """Delete the checkpoints of all processes, and the folder that holds them."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _name(call: Any) -> str:
     """A digest of the call and of the versions that compute it: only the same program can continue it."""
     versions = {name: version for name, version in provenance().items() if name.startswith("version_")}

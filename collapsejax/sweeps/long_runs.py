@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from ..results.dataset import RUNNING
 from ..store.manifest import Shard
 from ..store.shards import Shards
 from .cells import Settings
-from .checkpoints import Checkpoints
+from .checkpoints import Checkpoints, clear_all
 from .grid import Experiments
 from .in_memory import Memory
 from .program import CallShape, Job, Program, Saved, joined_generations, of_each_job
@@ -49,7 +48,7 @@ class LongRuns:
             if self._checkpoints:
                 self._checkpoints.clear()
             if self._num_processes == 1:  # those of processes that were here before
-                shutil.rmtree(self._folder, ignore_errors=True)
+                clear_all(self._folder)
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
 

@@ -16,7 +16,7 @@ from ..tasks import Categorical
 from ..workflows import Replace, Window
 
 _CELLS = 2**24  # seeds times outcomes that are in memory at a time
-_TOGETHER = 128
+_BATCH = 128
 
 
 class CollapseTimes(NamedTuple):
@@ -59,7 +59,7 @@ def until_collapse(
     if is_literal(task, workflow, False):
         raise ValueError(f"workflow {workflow.name!r}: it needs rows; choose one that works on counts")
     iterations = np.zeros(len(keys), np.int64)
-    chunk = max(_TOGETHER, _CELLS // task.num_outcomes)
+    chunk = max(_BATCH, _CELLS // task.num_outcomes)
     for first in range(0, len(keys), chunk):
         iterations[first : first + chunk] = _of_chunk(keys[first : first + chunk], task, workflow, num_samples, limit)
     return CollapseTimes(np.where(iterations > 0, iterations, limit), iterations == 0)
@@ -68,7 +68,7 @@ def until_collapse(
 class _Group(NamedTuple):
     """Seeds that are simulated together: their numbers (S,), and their `Running` in NumPy arrays (S, ...).
 
-    Key data stand in place of keys. They are regrouped on the host: shapes that occur once would each be compiled there.
+    Key data stand in place of keys. They are regrouped on the host: shapes that occur once would each be compiled.
     """
 
     seeds: np.ndarray
@@ -128,12 +128,12 @@ def _advance(
         return running._replace(state=state, generation=g), time
 
     # Few in step at a time: a rejection, and a generation, then waits for few others.
-    return jax.lax.map(advance, (running, active), batch_size=_TOGETHER)
+    return jax.lax.map(advance, (running, active), batch_size=_BATCH)
 
 
 def _filled(running: Running, number: int) -> tuple[Running, np.ndarray]:
     """The seeds and copies that stay idle, up to 128 times a power of eight: few shapes, so few compilations."""
-    filled = _TOGETHER * 8 ** int(np.ceil(np.log2(max(1.0, number / _TOGETHER)) / 3))
+    filled = _BATCH * 8 ** int(np.ceil(np.log2(max(1.0, number / _BATCH)) / 3))
     places = np.minimum(np.arange(filled), number - 1)
     return jax.tree.map(lambda leaf: leaf[places], running), np.arange(filled) < number
 

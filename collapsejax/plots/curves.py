@@ -112,7 +112,7 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
     """Draw a line; return None, or a text that says why it cannot be drawn."""
     mean, standard_error = (line.sel(statistic=name).values for name in ("mean", "standard_error"))
     if not np.isfinite(mean).any():
-        return "not there" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite"
+        return "missing" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite"
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
     mean = np.where(shown, mean, np.nan)
     # Solid up to the first mean that depends on a few seeds; dotted from the last solid point on.

@@ -39,14 +39,14 @@ def diagnose(result: xr.Dataset, baseline: xr.Dataset | None = None, *, loss: st
     "diverging risk": the power p of the curve a + b t^p through the risk at a quarter, a half and the whole of the time
     t. Yes above -1/2, which lies between a + b log t and a - b / t, else no. Where the risk does not rise both from the
     first to the second of these times and from the second to the third, the statistic is the rise in the last half of
-    the time, as in "any rise": no below 0.1. Both describe the simulated generations only: growth may level off later.
-    The baseline is not used.
+    the time, as in "any rise": no below 0.1. Yes also where the last risk is infinite. All this describes the simulated
+    generations only: growth may level off later. The baseline is not used.
 
     "scaling law": how much the slope of log risk against log `num_samples` differs from the baseline's, in either
     direction. Yes above 0.1, else no. For a risk in nats, the first other loss is taken that is 0 at best.
 
-    "collapsing variance": as "diverging risk", of minus the logarithm of a metric of spread, such as `trace_ratio`. Yes
-    also where the spread is 0.
+    "collapsing variance": as "diverging risk", of minus the logarithm of a metric of spread, such as `trace_ratio`; yes
+    also where the last spread is 0.
 
     "entangled modes", "hallucinated data": the rise of `entangled_share` or `improbable_share` (see `Probed`) from the
     baseline. Yes above 0.01, else no.

@@ -130,6 +130,8 @@ def test_rules(accumulate, plane, space, verdict):
     for name, source, differ in (("moons", MOONS, plane), ("swiss_roll", SWISS_ROLL, space)):
         one = kde_result(source, [[3, 3], [2, 2], [accumulate] * 2], ("scott", "silverman"))
         losses = one.dataset.test_nll
+        # Infinite under both rules, which is no difference.
+        losses = losses.where((losses.seed > 0) | (losses.generation != 5), np.inf)
         factor = xr.DataArray([1, 1 + 0.01 * differ], dims="bandwidth")
         results[name] = empty(one.part, xr.Dataset({"test_nll": losses.isel(bandwidth=0, drop=True) * factor}))
     assert found(EstimatedBandwidthStudy, results).verdict == verdict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import sys
@@ -18,6 +19,20 @@ _PROBE_BYTES = 2**20  # more than a program takes
 
 # By platform, the environment variable that names the folder for caches, and where that is if it does not.
 _CACHES = {"darwin": ("", "Library/Caches"), "win32": ("LOCALAPPDATA", "AppData/Local")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compiles:
+    """Base class of commands that compile programs.
+
+    Args:
+        no_compilation_cache: compile every program anew, and keep none for later runs.
+    """
+
+    no_compilation_cache: bool = False
+
+    def set_up_cache(self) -> None:
+        set_up(off=self.no_compilation_cache)
 
 
 def set_up(*, off: bool = False) -> None:

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import tyro
 
-from ..core.arguments import check_count
+from ..core.arguments import check_seed
 from ..studies.catalogue import LONG, find
 from ..studies.reproduce import Simulated, simulate, write_index, write_up
-from . import compilation_cache, output
+from . import output
+from .compilation_cache import Compiles
 from .devices import chosen_devices
 from .flags import optional
 
 
 @dataclasses.dataclass(frozen=True)
-class Reproduce:
+class Reproduce(Compiles):
     """Reproduce the studies of "Collapse or Thrive?" (arXiv 2410.16713): stores, figures, and an index of findings.
 
     Args:
@@ -28,7 +29,6 @@ class Reproduce:
         published: with the errors of the published protocol, in a folder of their own.
         out: folder for everything. What is complete there is computed no more, and figures are redrawn.
         seed: root of all randomness.
-        no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
     studies: tyro.conf.Positional[list[str]] = dataclasses.field(default_factory=list)
@@ -36,19 +36,16 @@ class Reproduce:
     published: bool = False
     out: optional(str, "DIR") = None
     seed: int = 0
-    no_compilation_cache: bool = False
 
     def run(self) -> None:
         studies = find(self.studies, quick=self.quick, published=self.published)
-        check_count("seed", self.seed, least=0)
-        if self.seed >= 2**32:
-            raise ValueError(f"seed={self.seed}: must be below 2**32")
+        check_seed(self.seed)
         out = Path(self.out or "reproduction")
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
         folders = {name: out / f"{name}{suffix}" for name in studies}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
-        compilation_cache.set_up(off=self.no_compilation_cache)
+        self.set_up_cache()
         devices = chosen_devices()
 
         def finish(name: str, simulated: Simulated) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import tempfile
 import warnings
@@ -14,6 +15,20 @@ import platformdirs
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _PROBE_BYTES = 2**20  # more than a program takes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compiles:
+    """Base class of commands that compile programs.
+
+    Args:
+        no_compilation_cache: compile every program anew, and keep none for later runs.
+    """
+
+    no_compilation_cache: bool = False
+
+    def set_up_cache(self) -> None:
+        set_up(off=self.no_compilation_cache)
 
 
 def set_up(*, off: bool = False) -> None:

@@ -15,12 +15,13 @@ import jax
 import tyro
 from tyro.extras import SubcommandApp
 
+from ..tasks import TASKS
 from . import compilation_cache
 from .diagnose import Diagnose
 from .info import Info
 from .plot import Plot
 from .reproduce import Reproduce
-from .run import RunCategorical, RunFamily, RunGaussian, RunKDE, RunRegression, RunTransformer
+from .run import run_command
 from .samples import Samples
 from .sweep import Sweep
 from .validate import Validate
@@ -60,20 +61,10 @@ def main_of_process() -> None:
         raise
 
 
-_RUNS = {
-    "gaussian": RunGaussian,
-    "kde": RunKDE,
-    "regression": RunRegression,
-    "categorical": RunCategorical,
-    "family": RunFamily,
-    "transformer": RunTransformer,
-}
-
-
 def _parse(arguments: Sequence[str] | None) -> Any:
     run, app = SubcommandApp(), SubcommandApp()
-    for name, command in _RUNS.items():
-        run.command(name=name)(command)
+    for name, task in TASKS.items():
+        run.command(name=name)(run_command(task))
     run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
     app.command(name="run")(run)
     app.command(name="sweep")(Sweep)

@@ -10,13 +10,14 @@ from typing import Annotated
 
 import tyro
 
-from ..core.arguments import check_count
+from ..core.arguments import check_seed
 from ..store.files import make_folder
 from ..studies.catalogue import STUDIES, find
 from ..studies.index import write_index
 from ..studies.reproduce import Simulated, simulate, write_up
 from ..studies.study import Study
-from . import compilation_cache, output
+from . import output
+from .compilation_cache import Compiles
 from .devices import chosen_devices
 from .flags import optional
 
@@ -35,7 +36,7 @@ _Names = Annotated[
 
 
 @dataclasses.dataclass(frozen=True)
-class Reproduce:
+class Reproduce(Compiles):
     """Reproduce published studies, as those of "Collapse or Thrive?" (arXiv 2410.16713).
 
     Writes stores, figures, and an index that says of each what was found, and whether that verifies what the paper did.
@@ -45,7 +46,6 @@ class Reproduce:
         published: with the errors of the published protocol, in a folder of their own.
         out: folder for everything. What is complete there is computed no more, and figures are redrawn.
         seed: root of all randomness.
-        no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
     studies: _Names = dataclasses.field(default_factory=list)
@@ -53,19 +53,16 @@ class Reproduce:
     published: bool = False
     out: optional(str, "DIR") = None
     seed: int = 0
-    no_compilation_cache: bool = False
 
     def run(self) -> None:
         studies = find(self.studies, quick=self.quick, published=self.published)
-        check_count("seed", self.seed, least=0)
-        if self.seed >= 2**32:
-            raise ValueError(f"seed={self.seed}: must be below 2**32")
+        check_seed(self.seed)
         out = Path(self.out or "reproduction")
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
         folders = {study.name: out / f"{study.name}{suffix}" for study in studies}
         for folder in folders.values():
             make_folder(folder)
-        compilation_cache.set_up(off=self.no_compilation_cache)
+        self.set_up_cache()
         devices = chosen_devices()
 
         def finish(study: Study, simulated: Simulated) -> str:

@@ -1,25 +1,31 @@
-"""The commands of the command line: flags made from the library's own dataclasses, and what is done with them."""
+"""The commands that simulate, one for each task."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import jax
+import tyro
 
-from ..core.arguments import check_count
+from ..core.arguments import check_seed
+from ..core.base import Task
+from ..core.describe import fields_of
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
 from ..store.files import figure_place
 from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
-from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from ..workflows import PUBLISHED, find
-from . import compilation_cache, output
-from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
+from . import output
+from .compilation_cache import Compiles
+from .flags import WORKFLOWS_HELP, flags, optional
+from .schema import SOURCES, make_task, settings
+from .spec import with_flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +33,6 @@ class Simulation:
     """Which workflows, how large, and where the results go.
 
     Args:
-        workflow: replace, accumulate-subsample, accumulate, fresh-data, augment, weighted, window, selected: one or
-            more; with settings as in "weighted(real_weight=0.6)".
         num_samples: rows of real data, and rows that each model generates (n).
         num_generations: models fitted one after the other (G).
         num_seeds: independent repetitions (S).
@@ -39,10 +43,11 @@ class Simulation:
         overwrite: replace the results that are there now.
         plot: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: none.
         metric: metrics to tabulate and plot. Default: all.
-        no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
-    workflow: list[str] = dataclasses.field(default_factory=lambda: list(PUBLISHED))
+    workflow: Annotated[list[str], tyro.conf.arg(help=WORKFLOWS_HELP)] = dataclasses.field(
+        default_factory=lambda: list(PUBLISHED)
+    )
     num_samples: int = 100
     num_generations: int = 100
     num_seeds: int = 100
@@ -52,21 +57,18 @@ class Simulation:
     overwrite: bool = False
     plot: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
-    no_compilation_cache: bool = False
 
     def run(self, task: Any) -> None:
-        check_count("seed", self.seed, least=0)
-        if self.seed >= 2**32:
-            raise ValueError(f"seed={self.seed}: must be below 2**32")
+        check_seed(self.seed)
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
         if self.out and self.plot and Path(self.out).resolve() == Path(self.plot).resolve():
             raise ValueError(f"out and plot are both {self.out}; choose two names")
         if self.metric is not None and self.workflow:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
-        compilation_cache.set_up(off=self.no_compilation_cache)
         with contextlib.ExitStack() as stack:
-            if isinstance(task, Gaussian | KDE | Transformer) and isinstance(task.source, Table | Text):
-                print(task.source)
+            for _, value in fields_of(task):
+                if isinstance(value, Table | Text):
+                    print(value)
             figure = stack.enter_context(figure_place(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
             grows = self.out and task.long_running and not (self.overwrite and Path(self.out).exists())
@@ -92,77 +94,27 @@ class Simulation:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunGaussian:
-    """Fit Gaussians to what earlier Gaussians generated."""
+class Run(Compiles):
+    """Base class of the commands `run TASK`, which `run_command` makes."""
 
-    task: task_flags(Gaussian)
-    source: SourceFlags
-    simulation: Simulation
+    name: ClassVar[str]
 
     def run(self) -> None:
-        # The source of that name is what a Gaussian starts from anyway, and dim and sigma2 are its fields.
-        source = self.source.make()
-        self.simulation.run(
-            Gaussian(**vars(self.task), source=None if source and source.name == "gaussian" else source)
-        )
+        task, _ = make_task(self.name, with_flags(self.name, {}, self.task | self.source))
+        self.set_up_cache()
+        self.simulation.run(task)
 
 
-@dataclasses.dataclass(frozen=True)
-class RunKDE:
-    """Fit kernel density estimates to what earlier estimates generated."""
-
-    task: task_flags(KDE, bandwidth=(float | str, 0.1))
-    source: SourceFlags
-    gaussian: GaussianSourceFlags
-    simulation: Simulation
-
-    def run(self) -> None:
-        self.simulation.run(KDE(self.source.make("moons", **vars(self.gaussian)), **vars(self.task)))
-
-
-@dataclasses.dataclass(frozen=True)
-class RunRegression:
-    """Fit linear regressions to what earlier regressions predicted, with noise."""
-
-    task: task_flags(LinearRegression)
-    simulation: Simulation
-
-    def run(self) -> None:
-        self.simulation.run(LinearRegression(**vars(self.task)))
-
-
-@dataclasses.dataclass(frozen=True)
-class RunCategorical:
-    """Fit probabilities of outcomes to outcomes that earlier ones gave."""
-
-    task: task_flags(Categorical, probs=(str, "uniform"))
-    simulation: Simulation
-
-    def run(self) -> None:
-        self.simulation.run(Categorical(**vars(self.task)))
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFamily:
-    """Fit the mean of a one-parameter exponential family to what earlier members of it generated."""
-
-    task: task_flags(ExponentialFamily)
-    simulation: Simulation
-
-    def run(self) -> None:
-        self.simulation.run(ExponentialFamily(**vars(self.task)))
-
-
-@dataclasses.dataclass(frozen=True)
-class RunTransformer:
-    """Train small language models on text that earlier models wrote."""
-
-    task: task_flags(Transformer)
-    source: SequenceSourceFlags
-    sequences: SequenceFlags
-    simulation: Simulation = dataclasses.field(
-        default_factory=lambda: Simulation(num_samples=256, num_generations=10, num_seeds=3)
-    )
-
-    def run(self) -> None:
-        self.simulation.run(Transformer(self.source.make(**vars(self.sequences)), **vars(self.task)))
+def run_command(kind: type[Task]) -> type[Run]:
+    """The command that runs a task of this class. It has flags for its fields, and for the settings of its sources."""
+    own = settings(kind)
+    kinds = own["source"].kinds if "source" in own else ()
+    sources = {name: maker for one in kinds for name, maker in SOURCES[one].items()}
+    sizes = dict(num_samples=256, num_generations=10, num_seeds=3) if kind.long_running else {}
+    fields = [
+        ("task", flags("", {"": kind}, without=["source"])),
+        ("source", flags("The real data.", {"": kind, **sources}, without=own.keys() - {"source"})),
+        ("simulation", Simulation, dataclasses.field(default_factory=lambda: Simulation(**sizes))),
+    ]
+    namespace = {"__doc__": inspect.getdoc(kind).partition("\n\n")[0], "name": kind.name}
+    return dataclasses.make_dataclass(f"Run{kind.__name__}", fields, bases=(Run,), namespace=namespace, frozen=True)

@@ -5,33 +5,46 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-import types
-import typing
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from ..core.arguments import check_count, nearest
-from ..core.base import SequenceSource, Source
-from ..sources import SEQUENCES, SHAPES, make
+from ..core.arguments import check_seed, nearest
 from ..tasks import TASKS
+from ..workflows import WORKFLOWS
+from .flags import WORKFLOWS_HELP, optional
+from .schema import MAKERS, FieldError, check, make_task, make_workflows, names, settings
 
-_FIELDS = {
-    "task": str,
-    "workflow": list[str] | str,
-    "num_samples": list[int] | int,
-    "num_generations": int,
-    "num_seeds": int,
-    "seed": int,
-    "keep": str,
-    "chunk": int,
-    "rows": bool,
-}
 _NEEDED = ("task", "workflow", "num_samples", "num_generations", "num_seeds")
-# What a task starts from if nothing is said of it.
-_DEFAULTS = {"kde": {"source": "moons", "bandwidth": 0.1}, "transformer": {"source": "text"}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Specification:
+    """Fields of the file; a flag replaces what that says.
+
+    Args:
+        task: what is fitted.
+        num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
+        num_generations: models fitted one after the other (G).
+        num_seeds: independent repetitions (S); may grow later.
+        seed: root of all randomness. Default 0.
+        keep: seeds, every number; or summary, statistics over the seeds. Default: seeds.
+        chunk: seeds that are computed and stored together. Default: as memory suggests.
+        rows: draw literal rows even where the exact law of their summary is known.
+    """
+
+    task: optional(str, f"{{{','.join(TASKS)}}}") = None
+    workflow: optional(list[str], "NAME [NAME ...]", WORKFLOWS_HELP) = None
+    num_samples: optional(list[int], "INT [INT ...]") = None
+    num_generations: optional(int, "INT") = None
+    num_seeds: optional(int, "INT") = None
+    seed: optional(int, "INT") = None
+    keep: optional(str, "{seeds,summary}") = None
+    chunk: optional(int, "INT") = None
+    rows: bool = False
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -50,124 +63,80 @@ def read(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not a TOML file ({error})") from None
 
 
-def line_of(path: str | Path, name: str) -> str:
-    """Where a field such as "gaussian.dim" is in a TOML file, as " line 9:"; empty if it is not found."""
-    *tables, field = name.split(".")
-    table = ""
+def line_of(path: str | Path, field: Sequence[str | int]) -> str:
+    """Where a field such as ("gaussian", "dim") is in a TOML file, as " line 9:"; empty if it is not found.
+
+    Of what is in a list or an inline table, the line on which that begins.
+    """
+    lines: dict[tuple, int] = {}
+    places: Counter = Counter()
+    table: tuple = ()
     for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
-        if heading := re.match(r"\s*\[+\s*([\w.-]+)", line):
-            table = heading[1]
-        if re.match(rf"\s*[\"']?{re.escape(field)}[\"']?\s*=", line) and table == ".".join(tables):
-            return f" line {number}:"
-    return ""
+        if heading := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
+            table = tuple(heading[2].split("."))
+            if heading[1] == "[[":
+                places[table] += 1
+                table += (places[table] - 1,)
+        elif key := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
+            lines.setdefault((*table, *key[1].split(".")), number)
+    known = (lines.get(tuple(field[:length])) for length in range(len(field), 0, -1))
+    return next((f" line {number}:" for number in known if number), "")
 
 
-class FieldError(ValueError):
-    """A mistake in one field of a specification, `name`."""
+def merged(table: Any, flags: Mapping[str, Any]) -> Any:
+    """A table with what flags give; what is no table as it is, since `arguments` says so."""
+    return {**table, **flags} if isinstance(table, Mapping) else table
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(f"{name}: {message}")
-        self.name = name
+
+def with_flags(task: str, fields: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's fields, those that flags give replaced. Flags that are no fields of it are settings of its source.
+
+    Raises ValueError for such settings without a source.
+    """
+    own, of_sources = settings(TASKS[task]), names(MAKERS)
+    of_source = {name: value for name, value in flags.items() if name not in own and name in of_sources}
+    fields = merged(fields, {name: value for name, value in flags.items() if name not in of_source})
+    if not of_source or not isinstance(fields, Mapping):
+        return fields
+    sources = fields.get("source", own["source"].default if "source" in own else None)
+    if sources is None:
+        raise ValueError(f"{next(iter(of_source))}: belongs to a source of real data; name one with --source")
+    several = isinstance(sources, list)
+    tables = [{"name": one} if isinstance(one, str) else one for one in (sources if several else [sources])]
+    tables = [merged(table, of_source) for table in tables]
+    return {**fields, "source": tables if several else tables[0]}
 
 
 def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `sweep` that a specification's fields make.
+    """The arguments of `sweep` that a specification's fields make, and `chunk` if it is among them.
 
     Args:
-        fields: task, workflow, num_samples, num_generations and num_seeds; if wanted seed (default 0), keep, chunk and
-            rows; and a table named like the task with its fields, of which a list makes a dimension. A source is the
-            name of one, a table with its name and settings, or a list of these.
+        fields: those of `Specification`; a table named like the task with its fields, and tables named like workflows
+            with their settings, where a list makes a dimension.
 
     Raises:
         FieldError: for a field that is missing, unknown or of another type, naming it.
-        ValueError: for values that tasks and sources refuse.
+        ValueError: for values that tasks, workflows and sources refuse.
     """
+    known = settings(Specification)
     for name, value in fields.items():
-        if name in _FIELDS:
-            _check_type(name, value, _FIELDS[name])
+        if name in known:
+            check((name,), value, known[name].kinds)
     if (task := fields.get("task")) not in (None, *TASKS):
-        raise FieldError("task", f"there is no {task!r}; {nearest(task, TASKS)}")
-    known = [*_FIELDS, *([task] if task else TASKS)]
+        raise FieldError(("task",), f"there is no {task!r}; {nearest(task, TASKS)}")
+    tables = [*([task] if task else TASKS), *WORKFLOWS]
     for name in fields:
-        if name not in known:
-            raise FieldError(name, f"there is no such field; {nearest(name, known)}")
+        if name not in (*known, *tables):
+            raise FieldError((name,), f"there is no such field; {nearest(name, (*known, *tables))}")
     for name in _NEEDED:
         if name not in fields:
-            raise FieldError(name, "is missing; a sweep needs it")
-    seed = fields.get("seed", 0)
-    check_count("seed", seed, least=0)
-    if seed >= 2**32:
-        raise ValueError(f"seed={seed}: must be below 2**32")
-    options = {name: fields[name] for name in ("num_generations", "num_seeds")}
-    options |= {name: fields[name] for name in ("keep", "chunk", "rows") if name in fields}
-    own = fields.get(task, {})
-    if not isinstance(own, Mapping):
-        raise FieldError(task, f"{own!r}: want a table of the task's fields, [{task}]")
-    return dict(
-        task=_make_task(task, {name: first(value) for name, value in given.items()}),
-        over=over,
-        workflows=fields["workflow"],
-        key=jax.random.key(seed),
-        **options,
-    )
-
-
-def _make_task(name: str, fields: Mapping[str, Any]) -> Any:
-    kind = TASKS[name]
-    hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind)]
-    values = {}
-    for field, value in fields.items():
-        path = f"{name}.{field}"
-        if field not in known:
-            raise FieldError(path, f"there is no such field; {nearest(field, known)}")
-        if sources := [names for kind, names in _SOURCES.items() if kind in _kinds(hints[field])]:
-            several = isinstance(value, list)
-            made = [_make_source(path, one, sources[0]) for one in (value if several else [value])]
-            values[field] = made if several else made[0]
-        else:
-            _check_type(path, value, list[hints[field]] | hints[field])
-            values[field] = value
-    return kind(**values)
-
-
-_SOURCES = {Source: [*SHAPES, "table"], SequenceSource: list(SEQUENCES)}
-
-
-def _make_source(path: str, value: Any, names: list[str]) -> Any:
-    if isinstance(value, str):
-        return make(value)
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise FieldError(path, f"{value!r}: want a name, one of {', '.join(names)}; or a table with a name")
-    options = dict(value)
-    return make(options.pop("name"), **options)
-
-
-def _check_type(name: str, value: Any, hint: Any) -> None:
-    kinds = list(_kinds(hint))
-    if isinstance(value, list) and list in map(typing.get_origin, kinds):
-        (inner,) = (typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list)
-        if not value:
-            raise FieldError(name, "an empty list makes no cell; give at least one value")
-        for one in value:
-            _check_type(name, one, inner)
-    elif not any(_is_a(value, kind) for kind in kinds):
-        wanted = " or ".join(_NAMES[kind] for kind in kinds if kind in _NAMES)
-        raise FieldError(name, f"{value!r}: want {wanted}")
-
-
-_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-
-
-def _kinds(hint: Any) -> typing.Iterator[Any]:
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        for part in typing.get_args(hint):
-            yield from _kinds(part)
-    else:
-        yield hint
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if isinstance(value, bool) or kind is bool:
-        return isinstance(value, bool) and kind is bool
-    return isinstance(value, (int, float) if kind is float else kind) if kind in _NAMES else False
+            raise FieldError((name,), "is missing; a sweep needs it")
+    check_seed(fields.get("seed", 0))
+    made, of_task = make_task(task, fields.get(task, {}))
+    of_workflows = {name: fields[name] for name in WORKFLOWS if name in fields}
+    workflows, over = make_workflows(fields["workflow"], of_workflows)
+    given = {name: fields[name] for name in known if name in fields and name not in ("task", "workflow", "seed")}
+    over = of_task | over
+    if isinstance(given["num_samples"], list):
+        over["num_samples"] = given.pop("num_samples")
+    return {"task": made, "workflows": workflows, "over": over, "key": jax.random.key(fields.get("seed", 0))} | given

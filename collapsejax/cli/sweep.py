@@ -13,19 +13,41 @@ from typing import Any
 import jax
 import tyro
 
+from ..sweeps.execution import Execution
 from ..sweeps.plan import make_plan
 from ..sweeps.run import Progress, Report, carry_out, rehearse
-from . import compilation_cache, output, spec
+from ..tasks import TASKS
+from ..workflows import WORKFLOWS
+from . import output, spec
+from .compilation_cache import Compiles
 from .devices import chosen_devices, split_cpu
-from .flags import SETTINGS, SequenceFlags, SweepTaskFlags, optional
+from .flags import flags, optional
+from .schema import MAKERS, FieldError, names
+from .spec import Specification
+
+_OF_TASKS, _OF_SOURCES = names(TASKS), names(MAKERS)
+_TASKS_AND_SOURCES = {**TASKS, **{f"source {name}": maker for name, maker in MAKERS.items()}}
+_TaskFlags = flags(
+    "Fields of tasks, as in [gaussian]; several values make a dimension.",
+    _TASKS_AND_SOURCES,
+    several=True,
+    without=_OF_SOURCES - _OF_TASKS,
+)
+_SourceFlags = flags("Settings of sources, as in [gaussian.source].", MAKERS, several=True, without=_OF_TASKS)
+_WorkflowFlags = flags(
+    "Settings of workflows, as in [weighted]; several values make a dimension.",
+    {name: type(workflow) for name, workflow in WORKFLOWS.items()},
+    several=True,
+    qualified=True,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
+class Sweep(Compiles):
     """Sweep a grid of experiments over many seeds, into a store that the same command carries on.
 
     Args:
-        spec: TOML file with the fields below. A flag replaces what the file says.
+        spec: TOML file with fields that are flags below, those of tasks, sources and workflows in tables.
         out: directory of the store. Where this sweep is there already, only what is missing is computed.
         dry_run: compile and time a little of everything, and say what the sweep would take.
         devices: how many devices share the seeds; a CPU is split into so many. Default: all, and one for each
@@ -35,21 +57,13 @@ class Sweep:
         coordinator: where process 0 can be reached by the others, as host:port, if nothing tells it.
         num_processes: with a coordinator, how many processes there are.
         process_id: with a coordinator, which of them this is, from 0.
-        task: gaussian, kde, regression, categorical, family or transformer.
-        workflow: as in `collapsejax run gaussian --help`: one or more.
-        num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
-        num_generations: models fitted one after the other (G).
-        num_seeds: independent repetitions (S); may grow later.
-        seed: root of all randomness. Default 0.
-        keep: seeds, every number; or summary, statistics over the seeds. Default: seeds.
-        chunk: seeds that are computed and stored together. Default: as memory suggests.
-        rows: draw literal rows even where the exact law of their summary is known.
-        no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
-    fields: SweepTaskFlags
-    sequences: SequenceFlags
-    spec: tyro.conf.Positional[optional(str, "SPEC.toml")] = None
+    sweep: Specification
+    task: _TaskFlags
+    source: _SourceFlags
+    workflow: _WorkflowFlags
+    spec: tyro.conf.Positional[optional(str, "[SPEC.toml]")] = None
     out: optional(str, "DIR") = None
     dry_run: bool = False
     devices: optional(int, "N") = None
@@ -57,24 +71,16 @@ class Sweep:
     coordinator: optional(str, "HOST:PORT") = None
     num_processes: optional(int, "N") = None
     process_id: optional(int, "I") = None
-    task: optional(str, "NAME") = None
-    workflow: optional(list[str], "NAME [NAME ...]") = None
-    num_samples: optional(list[int], "INT [INT ...]") = None
-    num_generations: optional(int, "INT") = None
-    num_seeds: optional(int, "INT") = None
-    seed: optional(int, "INT") = None
-    keep: optional(str, "{seeds,summary}") = None
-    chunk: optional(int, "INT") = None
-    rows: bool = False
-    no_compilation_cache: bool = False
 
     def run(self) -> None:
         if self.out is None and not self.dry_run:
             raise ValueError("out: a sweep needs a place for its store; give --out DIR, or --dry-run")
-        compilation_cache.set_up(off=self.no_compilation_cache)
+        self.set_up_cache()
         share = self._join() if self.distributed or self.coordinator else (0, 1)
         devices = chosen_devices(self.devices)
-        plan = make_plan(**self._arguments(), out=self.out, devices=devices, share=share)
+        arguments = self._arguments()
+        execution = Execution(chunk=arguments.pop("chunk", None), devices=devices, share=share)
+        plan = make_plan(**arguments, out=self.out, execution=execution)
         if self.dry_run:
             with output.progress() as progress:
                 timings = rehearse(plan, progress)
@@ -86,25 +92,20 @@ class Sweep:
         print(f"wrote {self.out}: collapsejax info, collapsejax plot, or collapsejax.open in Python show what is there")
 
     def _arguments(self) -> dict[str, Any]:
+        """The arguments of a sweep and its `chunk`, of the file and the flags."""
         fields = {} if self.spec is None else spec.read(self.spec)
-        names = ("task", "workflow", "num_samples", "num_generations", "num_seeds", "seed", "keep", "chunk")
-        given = {name: getattr(self, name) for name in names} | {"rows": self.rows or None}
-        fields |= {name: _one_or_several(value) for name, value in given.items() if value is not None}
-        of_task = vars(self.fields) | vars(self.sequences)
-        in_task = {name: value for name, value in of_task.items() if value is not None}
-        settings = {name: in_task.pop(name) for name in list(in_task) if name in SETTINGS}
-        in_task = {name: _one_or_several(value) for name, value in in_task.items()}
-        if settings:
-            if "source" not in in_task:
-                raise ValueError(f"{next(iter(settings))}: belongs to a source of real data; name one with --source")
-            names = in_task["source"] if isinstance(in_task["source"], list) else [in_task["source"]]
-            in_task["source"] = _one_or_several([{"name": name, **settings} for name in names])
-        if in_task and isinstance(fields.get("task"), str):
-            fields[fields["task"]] = fields.get(fields["task"], {}) | in_task
+        given = {name: value for name, value in vars(self.sweep).items() if value is not None and value is not False}
+        fields |= _one_or_several(given)
+        of_task = _one_or_several(self.task | self.source)
         try:
+            if of_task and (task := fields.get("task")) in (*TASKS,):
+                fields[task] = spec.with_flags(task, fields.get(task, {}), of_task)
+            for name, value in _one_or_several(self.workflow).items():
+                workflow, setting = name.split(".")
+                fields[workflow] = spec.merged(fields.get(workflow, {}), {setting: value})
             return spec.arguments(fields)
-        except spec.FieldError as error:
-            where = "" if self.spec is None else f"{self.spec}:{spec.line_of(self.spec, error.name)} "
+        except FieldError as error:
+            where = "" if self.spec is None else f"{self.spec}:{spec.line_of(self.spec, error.path)} "
             raise ValueError(f"{where}{error}") from None
 
     def _join(self) -> tuple[int, int]:
@@ -128,8 +129,9 @@ class Sweep:
         return share
 
 
-def _one_or_several(values: Any) -> Any:
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
+def _one_or_several(flags: dict[str, Any]) -> dict[str, Any]:
+    """One value instead of a list of one, which would make a dimension."""
+    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in flags.items()}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..store.files import FigurePlace, figure_place, write_whole
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
-from . import compilation_cache, output
+from . import output
+from .compilation_cache import Compiles
 from .devices import chosen_devices
 from .flags import optional
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Validate:
+class Validate(Compiles):
     """Simulate a table of experiments, each compared with its exact curves. The exit code is 1 if they disagree.
 
     They disagree if any |z| is above 5, or if the root mean square of all z-scores leaves [0.8, 1.2] (a wider range for
@@ -34,7 +35,6 @@ class Validate:
         out: JSON file for all comparisons; beside it a figure of the z-scores, of that name and .png. Older ones are
             replaced.
         plant: scale one exact curve by 1 + PLANT, which has to make this fail.
-        no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
     num_seeds: int = 100_000
@@ -42,7 +42,6 @@ class Validate:
     only: optional(str, "TASK") = None
     out: optional(str, "FILE.json") = None
     plant: float = 0.0
-    no_compilation_cache: bool = False
 
     def run(self) -> None:
         from ..validation.validate import validate
@@ -52,7 +51,7 @@ class Validate:
             raise ValueError(f"out={self.out}: the report is a .json file; give it that ending")
         if out is not None and not out.parent.is_dir():
             raise FileNotFoundError(f"{out.parent}: there is no such folder; make it first")
-        compilation_cache.set_up(off=self.no_compilation_cache)
+        self.set_up_cache()
         with contextlib.ExitStack() as stack:
             figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out else None
             progress = stack.enter_context(output.progress())

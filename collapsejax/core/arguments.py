@@ -18,6 +18,13 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name}={value}: must be at least {least}")
 
 
+def check_seed(value: Any) -> None:
+    """Raise ValueError unless `value` can be the seed of a key: a whole number from 0 to 2**32 - 1."""
+    check_count("seed", value, least=0)
+    if value >= 2**32:
+        raise ValueError(f"seed={value}: must be below 2**32")
+
+
 def _check_number(name: str, value: Any) -> None:
     if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
         raise ValueError(f"{name}={value!r}: must be a number")

@@ -48,7 +48,12 @@ def _of_equally_likely(log_densities: Array) -> Array:
 
 
 class GaussianSource(Source):
-    """N(0, sigma2 I_d): dim features (d) of variance sigma2."""
+    """N(0, sigma2 I_d).
+
+    Args:
+        dim: features of a row (d).
+        sigma2: variance of each feature.
+    """
 
     dim: int = static(default=1)
     sigma2: float = 1.0
@@ -81,8 +86,9 @@ class GaussianSource(Source):
 class Blobs(Source):
     """Three clusters of variance 1 in the plane, equally likely, their centres uniform on [-10, 10]^2 for each seed.
 
-    With shared_centres=False the held-out rows get centres of their own, as in the published experiments, whose
-    curves then measure the distance between centres.
+    Args:
+        shared_centres: held-out rows have the centres of the others. False, as published: they have centres of their
+            own, and curves measure the distance between the two.
     """
 
     shared_centres: bool = static(default=True)
@@ -129,7 +135,11 @@ def _blobs(key: Array, centres: Array, n: int) -> Array:
 
 
 class Moons(Source):
-    """Two interleaving half circles of radius 1 in the plane, plus normal noise of standard deviation `noise`."""
+    """Two interleaving half circles of radius 1 in the plane, plus normal noise.
+
+    Args:
+        noise: standard deviation of the noise.
+    """
 
     noise: float = 0.05
 
@@ -170,7 +180,12 @@ class Moons(Source):
 
 
 class Circles(Source):
-    """Two concentric circles in the plane, of radius 1 and `factor`, plus normal noise of that sd."""
+    """Two concentric circles in the plane, the outer of radius 1, plus normal noise.
+
+    Args:
+        noise: standard deviation of the noise.
+        factor: radius of the inner circle.
+    """
 
     noise: float = 0.05
     factor: float = 0.8
@@ -212,7 +227,11 @@ class Circles(Source):
 
 
 class SwissRoll(Source):
-    """(t cos t, u, t sin t) with t uniform on [1.5 pi, 4.5 pi] and u on [0, 21], plus normal noise of that sd."""
+    """(t cos t, u, t sin t) with t uniform on [1.5 pi, 4.5 pi] and u on [0, 21], plus normal noise.
+
+    Args:
+        noise: standard deviation of the noise.
+    """
 
     noise: float = 0.05
 

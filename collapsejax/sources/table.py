@@ -94,12 +94,12 @@ def table(
     """Read numeric columns of a CSV file (first line: names) or of a 1- or 2-dimensional NPY array.
 
     Args:
-        path: the file. CSV fields may be separated by commas, semicolons or tabs.
+        path: CSV or NPY file. Fields of a CSV file may be separated by commas, semicolons or tabs.
         columns: names of the columns to use (of an NPY array, their numbers from 0). Default: all numeric ones that
             have a name.
         standardize: subtract the training part's mean from every column and divide by its standard deviation.
         test_fraction: share of the rows that are held out.
-        split_seed: which rows these are.
+        split_seed: which rows are held out.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -128,7 +128,7 @@ def text(
         field: of the lines of .jsonl files, the field that holds the text.
         test_fraction: share of the documents that are held out for tests.
         validation_fraction: share of the documents for validation, as to choose settings of a training by.
-        split_seed: which documents these are.
+        split_seed: which documents are held out, and which are for validation.
 
     Raises:
         FileNotFoundError: there is no such file or folder.

@@ -48,7 +48,7 @@ class Categorical(Task):
     """Fit the probabilities of K outcomes; under replace this is the Wright-Fisher model of genetic drift.
 
     Args:
-        num_outcomes: K.
+        num_outcomes: number of outcomes (K).
         probs: true probabilities: None or "uniform" for equal ones; "zipf", proportional to 1 / k; or (K,)
             numbers that sum to 1.
         sampling_temperature: outcomes are sampled with probabilities proportional to p^(1 / temperature).

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from .. import theory
-from ..core.arguments import check_count, nearest
+from ..core.arguments import check_count, check_seed, nearest
 from ..core.base import Array
 from ..core.checks import size_is_traced
 from ..results.statistics import STATISTICS, statistics
@@ -115,7 +115,7 @@ def validate(
         ValueError: for a task that is not in the table, and for fewer than 100 or more than 2^31 seeds in all.
     """
     check_count("num_seeds", num_seeds, least=100)
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     table = cases()
     names = sorted({case.task.name for case in table})
     if only is not None and only not in names:

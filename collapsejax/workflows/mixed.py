@@ -11,7 +11,10 @@ from ..core.pytree import static
 
 
 class FreshData(Workflow):
-    """Each model is fitted to the latest synthetic batch and `num_fresh` new rows of real data: the fresh data loop.
+    """Each model is fitted to the latest synthetic batch and new rows of real data: the fresh data loop.
+
+    Args:
+        num_fresh: new rows of real data in each generation.
 
     Raises ValueError for a num_fresh below 0.
     """
@@ -76,9 +79,12 @@ class Mixed(NamedTuple):
 
 
 class Weighted(Workflow):
-    """Each model is fitted to as many new rows of real data as synthetic ones, with weights real_weight : the rest.
+    """Each model is fitted to as many new rows of real data as synthetic ones, real and synthetic rows being weighted.
 
-    The weights of a real and of a synthetic row are w and 1 - w. Raises ValueError for a weight outside [0, 1].
+    Args:
+        real_weight: weight w of a real row; that of a synthetic one is 1 - w.
+
+    Raises ValueError for a weight outside [0, 1].
     """
 
     real_weight: float = 0.5

@@ -85,7 +85,10 @@ class AccumulateSubsample(Workflow):
 
 
 class Window(Workflow):
-    """Each model is fitted to the latest `num_batches` batches, the real data being the first of all.
+    """Each model is fitted to the latest batches, the real data being the first of all.
+
+    Args:
+        num_batches: how many batches.
 
     Raises ValueError for a num_batches below 1.
     """

@@ -310,7 +310,7 @@ def test_flags_replace_what_the_specification_says(capsys, folder):
             "--num-seeds 3",
             "gaussian.bandwidth: there is no such field",
         ),
-        ("sweep --out s --task kde --noise 0.1", "name one with --source"),
+        ("sweep --out s --task gaussian --noise 0.1", "name one with --source"),
         ("sweep --out s --task kde --devices 0", "devices=0: must be at least 1"),
         ("sweep --out s --coordinator localhost:1", "give all three of them"),
         ("sweep --out s --coordinator localhost:1 --num-processes 2 --process-id 2", "process_id=2: must be from 0"),

@@ -10,7 +10,6 @@ from checks import GATE, PLANTED, z_scores
 
 import collapsejax as cj
 from collapsejax import language
-from collapsejax.cli import spec
 from collapsejax.cli.main import main
 from collapsejax.data.rows import Rows
 from collapsejax.results.metrics import metric_labels
@@ -233,20 +232,6 @@ def test_mistakes_on_the_command_line(arguments, message, tmp_path, capsys, monk
         main(["run", "transformer", *arguments.split()])
     assert leaving.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_specification_of_a_sweep(tmp_path):
-    sweep = dict(task="transformer", workflow="replace", num_samples=6, num_generations=2, num_seeds=2)
-    chain = dict(name="markov", order=1, vocab=4, window=6)
-    swept = spec.arguments(sweep | {"transformer": dict(source=chain, width=[8, 16], temperature=[0.5, 1])})
-    assert swept["task"].source == SOURCE
-    assert swept["over"] == {"width": [8, 16], "temperature": [0.5, 1]}
-    corpus = str(folder_of_texts(tmp_path / "texts"))
-    texts = [dict(name="text", corpus=corpus, window=window) for window in (8, 16)]
-    sources = spec.arguments(sweep | {"transformer": dict(source=texts)})["over"]["source"]
-    assert [source.window for source in sources] == [8, 16]
-    with pytest.raises(ValueError, match=r"transformer.source: 3: want a name, one of markov, text; or a table"):
-        spec.arguments(sweep | {"transformer": dict(source=3)})
 
 
 def test_other_tasks_do_without_flax():

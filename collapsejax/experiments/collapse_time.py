@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..core.arguments import check_count
-from ..core.base import Array, Workflow
+from ..core.base import Array, PyTree, Workflow
 from ..core.checks import check_keys, check_run, is_literal
-from ..loop import Experiment
+from ..loop import Experiment, Running
 from ..tasks import Categorical
 from ..workflows import Replace, Window
 
@@ -65,32 +65,34 @@ def until_collapse(
     return CollapseTimes(np.where(iterations > 0, iterations, limit), iterations == 0)
 
 
-class _Lanes(NamedTuple):
-    """Seeds that are done together: their numbers (S,), and (key data, truth, carry) in NumPy arrays (S, ...).
+class _Group(NamedTuple):
+    """Seeds that are simulated together: their numbers (S,), and their `Running` in NumPy arrays (S, ...), key data
+    in place of keys.
 
-    They are regrouped on the host: shapes that come once would each be compiled there.
+    They are regrouped on the host: shapes that occur once would each be compiled there.
     """
 
     seeds: np.ndarray
-    state: Any
+    running: Running
 
 
 def _of_chunk(keys: Array, task: Categorical, workflow: Workflow, num_samples: int, limit: int) -> np.ndarray:
     """Iterations (S,), 0 where the limit came first."""
     size = jnp.int32(num_samples)
     iterations = np.zeros(len(keys), np.int64)
-    groups = [_Lanes(np.arange(len(keys)), jax.device_get(_start(keys, task, workflow, size)))]
-    first, length = 0, 1
-    while groups and first < limit:
-        stop = min(first + length, limit)
+    groups = [_Group(np.arange(len(keys)), jax.device_get(_begin(keys, task, workflow, size)))]
+    stop = 1
+    while groups:
         waiting = []
-        for seeds, state in groups:
-            filled, active = _filled(state, len(seeds))
-            state, times = jax.device_get(_advance(filled, active, task, workflow, size, first, stop))
+        for seeds, running in groups:
+            filled, active = _filled(running, len(seeds))
+            running, times = jax.device_get(_advance(filled, active, task, workflow, size, stop))
             iterations[seeds] = times[: len(seeds)]
             left = np.flatnonzero(times[: len(seeds)] == 0)
-            waiting += _regrouped(seeds[left], jax.tree.map(lambda leaf, left=left: leaf[left], state), workflow)
-        groups, first, length = _merged(waiting), stop, stop
+            waiting += _regrouped(seeds[left], jax.tree.map(lambda leaf, left=left: leaf[left], running), workflow)
+        if stop == limit:
+            break
+        groups, stop = _merged(waiting), min(2 * stop, limit)
     return iterations
 
 
@@ -100,50 +102,50 @@ def _experiment(task: Categorical, workflow: Workflow, size: Array) -> Experimen
 
 
 @jax.jit
-def _start(keys: Array, task: Categorical, workflow: Workflow, size: Array) -> Any:
-    k_scan, truth, carry = jax.vmap(_experiment(task, workflow, size).start)(keys)
-    return jax.random.key_data(k_scan), truth, carry
+def _begin(keys: Array, task: Categorical, workflow: Workflow, size: Array) -> Running:
+    running = jax.vmap(_experiment(task, workflow, size).begin)(keys)
+    return running._replace(key=jax.random.key_data(running.key))
 
 
 @jax.jit
 def _advance(
-    state: Any, active: Array, task: Categorical, workflow: Workflow, size: Array, first: Array, stop: Array
-) -> Any:
-    """Run generations first <= g < stop; returns the state, and for each lane the iteration of its collapse or 0."""
+    running: Running, active: Array, task: Categorical, workflow: Workflow, size: Array, stop: Array
+) -> tuple[Running, Array]:
+    """Run active seeds up to generation `stop` - 1, and for each seed the iteration of its collapse, or 0."""
     experiment = _experiment(task, workflow, size)
 
-    def advance(lane: Any) -> Any:
-        (k_data, truth, carry), active = lane
-        k_scan = jax.random.wrap_key_data(k_data)
+    def advance(of_seed: tuple[Running, Array]) -> tuple[Running, Array]:
+        running, active = of_seed
+        key = jax.random.wrap_key_data(running.key)
 
-        def body(loop: tuple[Any, Array, Array]) -> tuple[Any, Array, Array]:
-            carry, time, g = loop
-            carry, result = experiment.step(k_scan, truth, carry, g)
-            return carry, jnp.where(result.recorded == 1, g + 1, time), g + 1
+        # Key and truth stay: what a loop carries is copied.
+        def body(carry: tuple[PyTree, Array, Array]) -> tuple[PyTree, Array, Array]:
+            state, g, _ = carry
+            later, result = experiment.step(Running(key, running.truth, state, None, g))
+            return later.state, later.generation, jnp.where(result.recorded == 1, later.generation, 0)
 
-        going = lambda loop: active & (loop[2] < stop) & (loop[1] == 0)
-        carry, time, _ = jax.lax.while_loop(going, body, (carry, jnp.int32(0), first))
-        return (k_data, truth, carry), time
+        going = lambda carry: active & (carry[1] < stop) & (carry[2] == 0)
+        state, g, time = jax.lax.while_loop(going, body, (running.state, running.generation, jnp.int32(0)))
+        return running._replace(state=state, generation=g), time
 
     # Few in step at a time: a rejection, and a generation, then waits for few others.
-    return jax.lax.map(advance, (state, active), batch_size=_TOGETHER)
+    return jax.lax.map(advance, (running, active), batch_size=_TOGETHER)
 
 
-def _filled(state: Any, number: int) -> tuple[Any, np.ndarray]:
-    """The state with idle lanes added, up to 128 times a power of eight: few shapes, so few compilations."""
-    lanes = _TOGETHER * 8 ** int(np.ceil(np.log2(max(1.0, number / _TOGETHER)) / 3))
-    places = np.minimum(np.arange(lanes), number - 1)
-    return jax.tree.map(lambda leaf: leaf[places], state), np.arange(lanes) < number
+def _filled(running: Running, number: int) -> tuple[Running, np.ndarray]:
+    """The seeds and copies that stay idle, up to 128 times a power of eight: few shapes, so few compilations."""
+    filled = _TOGETHER * 8 ** int(np.ceil(np.log2(max(1.0, number / _TOGETHER)) / 3))
+    places = np.minimum(np.arange(filled), number - 1)
+    return jax.tree.map(lambda leaf: leaf[places], running), np.arange(filled) < number
 
 
-def _regrouped(seeds: np.ndarray, state: Any, workflow: Workflow) -> list[_Lanes]:
+def _regrouped(seeds: np.ndarray, running: Running, workflow: Workflow) -> list[_Group]:
     """Without the outcomes that are lost for good, a group for each number of outcomes: 2, 16, 128, ... or all."""
     if not len(seeds):
         return []
     if not isinstance(workflow, Replace | Window):
-        return [_Lanes(seeds, state)]
-    k_data, truth, carry = state
-    present = sum(np.sign(leaf) for leaf in jax.tree.leaves(carry)) > 0
+        return [_Group(seeds, running)]
+    present = sum(np.sign(leaf) for leaf in jax.tree.leaves(running.state)) > 0
     order = np.argsort(~present, axis=1, kind="stable")
     number = np.maximum(2, present.sum(axis=1))
     width = np.minimum(2 * 8 ** np.ceil(np.log2(number / 2) / 3).astype(int), present.shape[1])
@@ -152,19 +154,21 @@ def _regrouped(seeds: np.ndarray, state: Any, workflow: Workflow) -> list[_Lanes
         chosen = np.flatnonzero(width == outcomes)
         kept = order[chosen, :outcomes]
         take = lambda leaf, chosen=chosen, kept=kept: np.take_along_axis(leaf[chosen], kept, axis=1)
-        groups.append(_Lanes(seeds[chosen], (k_data[chosen], *jax.tree.map(take, (truth, carry)))))
+        key, generation = running.key[chosen], running.generation[chosen]
+        truth, state = jax.tree.map(take, (running.truth, running.state))
+        groups.append(_Group(seeds[chosen], Running(key, truth, state, None, generation)))
     return groups
 
 
-def _merged(groups: list[_Lanes]) -> list[_Lanes]:
+def _merged(groups: list[_Group]) -> list[_Group]:
     """One group for each number of outcomes."""
-    by_width: dict[int, list[_Lanes]] = {}
-    for lanes in groups:
-        by_width.setdefault(jax.tree.leaves(lanes.state[2])[0].shape[1], []).append(lanes)
+    by_width: dict[int, list[_Group]] = {}
+    for group in groups:
+        by_width.setdefault(jax.tree.leaves(group.running.state)[0].shape[1], []).append(group)
     return [
-        _Lanes(
+        _Group(
             np.concatenate([part.seeds for part in parts]),
-            jax.tree.map(lambda *leaves: np.concatenate(leaves), *(part.state for part in parts)),
+            jax.tree.map(lambda *leaves: np.concatenate(leaves), *(part.running for part in parts)),
         )
         for parts in by_width.values()
     ]

@@ -44,13 +44,10 @@ class Calls:
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         """For each (cell, first, stop) the metrics of these seeds by name: (seeds, G), or a sketch of each.
 
-        A job that is given several times is done once. Raises JaxRuntimeError where memory does not suffice for a
-        single seed.
+        Raises JaxRuntimeError where memory does not suffice for a single seed.
         """
         try:
-            different = list(dict.fromkeys(jobs))
-            results = dict(zip(different, self._done(different), strict=True))
-            return [results[job] for job in jobs]
+            return self._done(jobs)
         except jax.errors.JaxRuntimeError as error:
             self._shrink(error, self._program.shape)
         return self(jobs)

@@ -13,7 +13,7 @@ from ..core.base import Array, Needs, Task, Workflow
 from ..core.checks import Within, is_literal, is_paddable, size_is_traced
 from ..loop import Result
 from ..results.dataset import SPECIMENS
-from .grid import Cell, Grid
+from .grid import Cell, Experiments, Grid
 from .one_of import alike
 
 _MOST_PADDING = 10**8  # numbers of padding: 2 or 3 seconds of a core, as to compile the program they spare
@@ -137,7 +137,8 @@ def _sharing_room(grid: Grid, numbers: list[int], cost: float) -> list[list[int]
         by_size.setdefault(grid.cells[number].num_samples, []).append(number)
     parts, room = [], np.inf
     for size in sorted(by_size, reverse=True):
-        if (room - size) * len(by_size[size]) * cost > _MOST_PADDING:
+        experiments = Experiments.of([grid.cells[number] for number in by_size[size]])
+        if (room - size) * len(experiments.cells) * cost > _MOST_PADDING:
             parts.append([])
             room = size
         parts[-1] += by_size[size]

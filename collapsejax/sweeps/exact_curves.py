@@ -9,7 +9,7 @@ import xarray as xr
 
 from .. import theory
 from ..core.base import Task, Workflow
-from .grid import Over, expand
+from .grid import Experiments, Over, expand
 
 
 def exact_curves(
@@ -27,11 +27,15 @@ def exact_curves(
     """
     grid = expand(task, workflows, num_samples, over)
     shape = (*map(len, grid.dims.values()), num_generations)
+    experiments = Experiments.of(grid.cells)
+    curves_of = [
+        theory.curve(cell.task, cell.workflow, num_samples=cell.num_samples, num_generations=num_generations)
+        for cell in experiments.cells
+    ]
     metrics: dict[str, np.ndarray] = {}
-    for cell in grid.cells:
-        known = theory.curve(cell.task, cell.workflow, num_samples=cell.num_samples, num_generations=num_generations)
-        for name, curve in known.items():
-            metrics.setdefault(name, np.full(shape, np.nan))[cell.index] = curve
+    for index, place in experiments.place.items():
+        for name, curve in curves_of[place].items():
+            metrics.setdefault(name, np.full(shape, np.nan))[index] = curve
     iterations = ("generation", np.arange(num_generations) + 1)
     coords = {**grid.dims, "generation": np.arange(num_generations), "iteration": iterations}
     return xr.Dataset({name: ((*grid.dims, "generation"), curves) for name, curves in metrics.items()}, coords)

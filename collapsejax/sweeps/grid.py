@@ -21,15 +21,35 @@ from ..workflows import find
 MOST_CELLS = 10**5
 _MOST_NAMED = 3  # workflows in a label
 Over = Mapping[str, Sequence[Any]]
+Index = tuple[int, ...]
 
 
 class Cell(NamedTuple):
     """One experiment of a grid: its place along each dimension, and what is run there."""
 
-    index: tuple[int, ...]
+    index: Index
     task: Task
     workflow: Workflow
     num_samples: int
+
+
+class Experiments(NamedTuple):
+    """Different experiments among cells, each by the first cell that has it, and where there that of each cell is."""
+
+    cells: list[Cell]
+    place: dict[Index, int]
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> Experiments:
+        """Those of some cells of a `Grid`."""
+        different, place, known = [], {}, {}
+        for cell in cells:
+            experiment = (id(cell.task), id(cell.workflow), cell.num_samples)
+            if experiment not in known:
+                known[experiment] = len(different)
+                different.append(cell)
+            place[cell.index] = known[experiment]
+        return cls(different, place)
 
 
 class Grid(NamedTuple):
@@ -82,8 +102,8 @@ def expand(
             fields ("noise" or "source.noise"), a setting of a workflow ("weighted.real_weight"), or "num_samples".
 
     Raises:
-        ValueError: for a name that is nowhere, no values, a duplicate value, more than 10^5 cells, and values out of
-            range.
+        ValueError: for a name that is nowhere or may be several things, two names of one thing, no values, a duplicate
+            value, more than 10^5 cells, and values out of range.
     """
     check_task(task)
     workflows = [workflows] if isinstance(workflows, str) or not isinstance(workflows, Sequence) else list(workflows)
@@ -92,7 +112,7 @@ def expand(
     workflows = [find(workflow) if isinstance(workflow, str) else workflow for workflow in workflows]
     for workflow in workflows:
         check_workflow(workflow)
-    over = {name: _values(name, values) for name, values in (over or {}).items()}
+    over = _checked(over)
     sizes = _sizes(num_samples, over)
     in_task, in_workflows = {}, {}
     for name in over:
@@ -100,6 +120,7 @@ def expand(
             path, of_task = _path(name, task, workflows)
             (in_task if of_task else in_workflows)[name] = path
     swept = {**in_task, **in_workflows}
+    _check_apart(swept)
     dims = {_dimension(path, swept.values()): _labels(name, over[name]) for name, path in swept.items()}
     dims["workflow"] = _labels("workflows", workflows)
     if "num_samples" in over:
@@ -109,10 +130,7 @@ def expand(
         lengths = " x ".join(f"{len(labels)} {name}" for name, labels in dims.items())
         raise ValueError(f"{lengths}: {number} cells are more than {MOST_CELLS}; sweep over fewer values")
     tasks = [_with(task, zip(in_task.values(), values, strict=True)) for values in _product(over, in_task)]
-    lists = [
-        [_with_settings(workflow, zip(in_workflows.values(), values, strict=True)) for workflow in workflows]
-        for values in _product(over, in_workflows)
-    ]
+    lists = _with_settings(workflows, in_workflows, over)
     indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
     experiments = ((a, b, size) for a in tasks for group in lists for b in group for size in sizes)
     cells = [Cell(index, *experiment) for index, experiment in zip(indices, experiments, strict=True)]
@@ -135,12 +153,23 @@ def _sizes(num_samples: int | None, over: Over) -> list[int]:
     return list(map(int, sizes))
 
 
-def _values(name: str, values: Any) -> list:
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-        raise ValueError(f"over: {name}={values!r}: want a list of values")
-    if not len(values):
-        raise ValueError(f"over: {name}=[]: is empty; give at least one value")
-    return list(values)
+def _checked(over: Any) -> dict[str, list]:
+    if over is None:
+        return {}
+    if not isinstance(over, Mapping):
+        raise ValueError(f"over={over!r}: want a dict of lists by name, such as {{'dim': [1, 3]}}")
+    for name, values in over.items():
+        if not isinstance(name, str):
+            raise ValueError(f"over: {name!r} is no name; give the name of a field as a text")
+        if not _is_list(values):
+            raise ValueError(f"over: {name}={values!r}: want a list of values")
+        if not len(values):
+            raise ValueError(f"over: {name}=[]: is empty; give at least one value")
+    return {name: list(np.asarray(values) if is_array(values) else values) for name, values in over.items()}
+
+
+def _is_list(values: Any) -> bool:
+    return is_array(values) or (isinstance(values, Sequence) and not isinstance(values, str))
 
 
 def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[str, ...], bool]:
@@ -148,9 +177,12 @@ def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[s
     of_task = _paths(task)
     of_workflows = [(workflow.name, *path) for workflow in workflows for path in _paths(workflow)]
     wanted = tuple(name.split("."))
-    for paths, is_task in ((of_task, True), (of_workflows, False)):
-        if wanted in paths:
-            return wanted, is_task
+    if wanted in of_task:
+        return wanted, True
+    if (times := of_workflows.count(wanted)) > 1:
+        raise ValueError(f"over: {name!r} is a setting of {times} of these workflows; give {wanted[0]!r} once")
+    if times:
+        return wanted, False
     if found := [path for path in of_task if path[-1:] == wanted]:
         if len(found) > 1:
             names = " or ".join(repr(".".join(path)) for path in found)
@@ -172,6 +204,14 @@ def _paths(config: Module) -> list[tuple[str, ...]]:
     return paths
 
 
+def _check_apart(swept: Mapping[str, tuple[str, ...]]) -> None:
+    names: dict[tuple[str, ...], str] = {}
+    for name, path in swept.items():
+        other = names.setdefault(path, name)
+        if other != name:
+            raise ValueError(f"over: {other!r} and {name!r} are the same field; give one of the two")
+
+
 def _dimension(path: tuple[str, ...], paths: Any) -> str:
     """The name of the dimension that a swept field makes: the field's, with its path where others have that too."""
     name = path[-1] if [other[-1] for other in paths].count(path[-1]) == 1 else "_".join(path)
@@ -184,10 +224,18 @@ def _product(over: Over, names: Mapping[str, Any]) -> list[tuple]:
     return list(itertools.product(*(over[name] for name in names)))
 
 
-def _with_settings(workflow: Workflow, settings: Any) -> Workflow:
-    """`workflow` with those of the settings that are its own, of which the paths begin with its name."""
-    own = [(path[1:], value) for path, value in settings if path[0] == workflow.name]
-    return _with(workflow, own)
+def _with_settings(workflows: Sequence[Workflow], paths: Mapping[str, tuple[str, ...]], over: Over) -> list[list]:
+    """For each combination of settings the workflows that have them; what they make no difference to is made once."""
+    made: dict[tuple, Workflow] = {}
+    lists = []
+    for places in itertools.product(*(range(len(over[name])) for name in paths)):
+        lists.append([])
+        for number, workflow in enumerate(workflows):
+            own = [(name, place) for name, place in zip(paths, places, strict=True) if paths[name][0] == workflow.name]
+            if (number, *own) not in made:
+                made[number, *own] = _with(workflow, [(paths[name][1:], over[name][place]) for name, place in own])
+            lists[-1].append(made[number, *own])
+    return lists
 
 
 def _with(config: Any, changes: Any) -> Any:
@@ -198,8 +246,11 @@ def _with(config: Any, changes: Any) -> Any:
     replaced = {}
     for name, group in inner.items():
         whole = [value for path, value in group if not path]
-        base = whole[-1] if whole else getattr(config, name)
+        base = whole[-1] if whole else getattr(config, name, None)
         replaced[name] = _with(base, [(path, value) for path, value in group if path])
+    known = [name for name, _ in fields_of(config)] if dataclasses.is_dataclass(config) else []
+    if unknown := [name for name in replaced if name not in known]:
+        raise ValueError(f"over: {unknown[0]!r} is no field of {_text(config, True)}; sweep over the two apart")
     return dataclasses.replace(config, **replaced) if replaced else config
 
 

@@ -15,7 +15,7 @@ from ..store.manifest import Shard
 from ..store.shards import Shards
 from .cells import Settings
 from .checkpoints import Checkpoints
-from .grid import Cell
+from .grid import Experiments
 from .in_memory import Memory
 from .program import CallShape, Job, Program, Saved, joined_generations, of_each_job
 
@@ -31,16 +31,17 @@ class LongRuns:
         self._checkpoints = None if out is None or unconnected else Checkpoints(self._folder / str(process))
 
     def program(
-        self, cells: Sequence[Cell], settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
+        self, experiments: Experiments, settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
     ) -> Program:
-        """The program of some cells, given for each shard how many of its seeds are there; `say` is told its progress.
+        """The program of some experiments, given for each shard how many of its seeds are there.
+
+        `say` is told its progress.
 
         After each generation the metrics so far are in the store, and a checkpoint, unless processes were connected by
         JAX and no longer are.
         """
-        places = [cell.index for cell in cells]
-        watch = _Watch(places, there, self._results, self._checkpoints, say)
-        return Program(cells, settings, by_generation=True, watch=watch)
+        watch = _Watch(experiments, there, self._results, self._checkpoints, say)
+        return Program(experiments.cells, settings, by_generation=True, watch=watch)
 
     def forget_checkpoints(self) -> None:
         """Remove them, since all that they are for is complete."""
@@ -54,9 +55,9 @@ class LongRuns:
 
 
 class _Watch(NamedTuple):
-    """See `LongRuns.program`; `places` in the grid of the program's cells."""
+    """See `LongRuns.program`."""
 
-    places: list[tuple[int, ...]]
+    experiments: Experiments
     there: Mapping[Shard, int]
     results: Shards | Memory
     checkpoints: Checkpoints | None
@@ -67,10 +68,11 @@ class _Watch(NamedTuple):
 
     def generation_done(self, jobs: Sequence[Job], shape: CallShape, saved: Saved) -> None:
         so_far = of_each_job(joined_generations(saved.results), jobs)
-        # Of other shards some seeds are there, and a record says so.
-        empty = {(shard.cell, shard.first): shard for shard, there in self.there.items() if not there}
-        for (cell, first, _), metrics in zip(jobs, so_far, strict=True):
-            if shard := empty.get((self.places[cell], first)):
+        metrics_of = {(cell, first): metrics for (cell, first, _), metrics in zip(jobs, so_far, strict=True)}
+        for shard, there in self.there.items():
+            metrics = metrics_of.get((self.experiments.place.get(shard.cell), shard.first))
+            # Of other shards some seeds are there, and a record says so.
+            if metrics is not None and not there:
                 self.results.preview(shard, metrics)
         if self.checkpoints:
             self.checkpoints.save(self._call(jobs, shape), saved)
@@ -78,5 +80,5 @@ class _Watch(NamedTuple):
 
     def _call(self, jobs: Sequence[Job], shape: CallShape) -> Any:
         """All that tells a call from others."""
-        seeds = [(self.places[cell], first, stop) for cell, first, stop in jobs]
+        seeds = [(self.experiments.cells[cell].index, first, stop) for cell, first, stop in jobs]
         return [self.results.manifest.fingerprint, seeds, shape]

@@ -80,9 +80,26 @@ def _with_room(leaf: Array, like: jax.ShapeDtypeStruct) -> Array:
 
 
 def alike(workflows: Sequence[Workflow]) -> list[Workflow]:
-    """Each of `workflows` as one that differs from the others in traced values alone, which they may do already."""
-    if len({jax.tree.structure(workflow) for workflow in workflows}) == 1:
+    """Each of `workflows` as one that differs from the others in traced values alone, which they may do already.
+
+    Those that do share a place among the members of a `OneOf`, and so its branch of the program and its state.
+    """
+    kinds = [_kind(workflow) for workflow in workflows]
+    members = dict(zip(reversed(kinds), reversed(workflows), strict=True))
+    if len(members) == 1:
         return list(workflows)
-    members = {id(workflow): workflow for workflow in workflows}
-    places = {number: np.asarray(place, np.int32) for place, number in enumerate(members)}
-    return [OneOf(tuple(members.values()), places[id(workflow)]) for workflow in workflows]
+    order = list(dict.fromkeys(kinds))
+    return [
+        OneOf(
+            tuple(workflow if other == kind else members[other] for other in order),
+            np.asarray(order.index(kind), np.int32),
+        )
+        for kind, workflow in zip(kinds, workflows, strict=True)
+    ]
+
+
+def _kind(workflow: Workflow) -> Any:
+    """What is equal for workflows that differ in traced values alone."""
+    shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(workflow))
+    # Structures of classes that JAX itself registers compare equal, whatever their fields are.
+    return type(workflow), jax.tree.structure(workflow), shapes

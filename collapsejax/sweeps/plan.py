@@ -1,4 +1,4 @@
-"""What a sweep is going to do: which cells share a program, how many seeds go batch, what the store will hold."""
+"""What a sweep is going to do: which cells share a program, how many seeds run in step, what the store will hold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..store.provenance import provenance
 from ..store.shards import check_place
 from .cells import Settings, grouped, record_of_samples, with_like_workflows
 from .execution import Execution
-from .grid import Cell, Grid, Over, expand
+from .grid import Cell, Experiments, Grid, Over, expand
 from .memory import free_bytes, host_free_bytes, metric_names, result_shapes, state_bytes
 from .program import CallShape
 
@@ -70,6 +70,10 @@ class Plan(NamedTuple):
         states = cells * len(self.manifest.chunks) * len(self.manifest.metrics)
         return states * summary_bytes(self.manifest.num_generations)
 
+    def experiments(self, group: Sequence[int]) -> Experiments:
+        """The experiments of a group, which its program simulates."""
+        return Experiments.of([self.grid.cells[number] for number in group])
+
     def state_bytes(self, group: Sequence[int]) -> int:
         """Bytes that a seed carries from generation to generation, in the largest of a group's cells."""
         cells = with_like_workflows([self.grid.cells[number] for number in group])
@@ -77,29 +81,29 @@ class Plan(NamedTuple):
         sizes = dict(num_samples=largest.num_samples, num_generations=self.settings.num_generations)
         return state_bytes(largest.task, largest.workflow, **sizes, rows=self.settings.literal_rows)
 
-    def shape(self, group: Sequence[int], num_shards: int) -> CallShape:
-        """How much of a group one call does if there are so many shards to do."""
+    def shape(self, group: Sequence[int], num_jobs: int) -> CallShape:
+        """How much of a group one call computes if so many jobs are to be done, each a chunk of an experiment."""
         if self.grid.cells[group[0]].task.long_running:
-            return self._long_shape(group, num_shards)
+            return self._long_shape(group, num_jobs)
         state = self.state_bytes(group)
         device, num_devices = self.settings.devices[0], len(self.settings.devices)
         on_cpu = device.platform == "cpu"
         a_seed = state + self.result_bytes // 4 * (_REDUCING if self.settings.summary else 8)
         seeds_a_call = (_CALL_BYTES if on_cpu else num_devices * free_bytes(device) // 4) // a_seed
         # A power of two that depends on no chunk and no number of devices: it decides how results are rounded.
-        most = self.manifest.num_seeds * len(group)
+        most = self.manifest.num_seeds * len(self.experiments(group).cells)
         batch = min(_BATCH, max(_SMALLEST_BATCH, _BATCH_BYTES // state), 2 ** (most - 1).bit_length())
         batch = min(batch, max(1, _MOST_BATCH_BYTES // state))
         batch = 1 if self.settings.in_turn else 2 ** (batch.bit_length() - 1)
         seeds_a_call = max(seeds_a_call, batch * num_devices)
         seeds = min(self.manifest.chunk, self.manifest.num_seeds, seeds_a_call)
-        rows = max(1, min(num_shards, seeds_a_call // seeds))
+        rows = max(1, min(num_jobs, seeds_a_call // seeds))
         if self.settings.summary:
             states = len(self.manifest.metrics) * summary_bytes(self.manifest.num_generations)
             rows = max(1, min(rows, _SUMMARY_BYTES // states))
         return CallShape(rows, seeds, batch if on_cpu else rows * -(-seeds // num_devices))
 
-    def _long_shape(self, group: Sequence[int], num_shards: int) -> CallShape:
+    def _long_shape(self, group: Sequence[int], num_jobs: int) -> CallShape:
         """The same for a long-running task, whose call keeps the states of all its seeds between generations."""
         device, num_devices = self.settings.devices[0], len(self.settings.devices)
         seeds = min(self.manifest.chunk, self.manifest.num_seeds)
@@ -108,8 +112,8 @@ class Plan(NamedTuple):
             a_seed = self.state_bytes(group) + self.result_bytes
             seeds_a_call = max(seeds_a_call, num_devices * free_bytes(device) // 4 // a_seed)
         # As many calls as that takes, all of them equally large.
-        num_calls = -(-num_shards // max(1, seeds_a_call // seeds))
-        rows = -(-num_shards // num_calls)
+        num_calls = -(-num_jobs // max(1, seeds_a_call // seeds))
+        rows = -(-num_jobs // num_calls)
         return CallShape(rows, seeds, 1 if self.settings.in_turn else rows * -(-seeds // num_devices))
 
 
@@ -128,7 +132,9 @@ def make_plan(
     execution: Execution | None = None,
 ) -> Plan:
     """The plan of a sweep. Arguments and errors as of `sweep`; nothing is compiled or written."""
-    execution = execution or Execution()
+    execution = Execution() if execution is None else execution
+    if not isinstance(execution, Execution):
+        raise ValueError(f"execution={execution!r}: want a collapsejax.Execution")
     share, devices = execution.chosen_share(), execution.chosen_devices()
     _check(num_generations, num_seeds, keep, out, share)
     check_key(key)
@@ -137,7 +143,7 @@ def make_plan(
     first = grid.cells[0]
     in_turn = runs_in_turn(first.task, devices[0].platform, execution.in_turn)
     settings = Settings(num_generations, rows, keep == "summary", devices, in_turn)
-    for cell in grid.cells:
+    for cell in Experiments.of(grid.cells).cells:
         check_run(cell.task, cell.workflow, cell.num_samples, num_generations, rows)
     groups = grouped(grid, settings, num_seeds, key)
     sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)

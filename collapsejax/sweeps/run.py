@@ -6,7 +6,7 @@ import contextlib
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +21,11 @@ from ..store.manifest import Shard
 from ..store.shards import Shards
 from .calls import Calls, joined
 from .execution import Execution
-from .grid import Cell, Over
+from .grid import Experiments, Over
 from .in_memory import Memory
 from .long_runs import LongRuns
 from .plan import Plan, make_plan
-from .program import CallShape, Program
+from .program import CallShape, Job, Program
 
 
 class Progress(NamedTuple):
@@ -123,7 +123,14 @@ def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
 
 
 class Timing(NamedTuple):
-    """What a program of a sweep takes: which cells it serves, seconds to compile, seconds for a seed in one cell."""
+    """What a program of a sweep takes.
+
+    Attributes:
+        label: the cells that it serves.
+        num_cells: how many of them are different experiments.
+        compile_seconds: of its compilation.
+        seconds_a_seed: of a seed in one cell.
+    """
 
     label: str
     num_cells: int
@@ -133,11 +140,11 @@ class Timing(NamedTuple):
 
 def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
     """Compile every program of a plan and run as few seeds as it runs in step, writing nothing."""
-    timings, num_cells = [], len(plan.grid.cells)
+    timings, cells_done = [], 0
     for numbers in plan.groups:
-        cells = [plan.grid.cells[number] for number in numbers]
+        label, cells = plan.grid.label([plan.grid.cells[number] for number in numbers]), plan.experiments(numbers).cells
         if progress:
-            progress(Progress(f"timing {plan.grid.label(cells)}", sum(t.num_cells for t in timings), num_cells, 0, 0))
+            progress(Progress(f"timing {label}", cells_done, len(plan.grid.cells), 0, 0))
         batch = plan.shape(numbers, 1).batch
         seeds = min(batch * len(plan.settings.devices), plan.manifest.num_seeds)
         # Of a long-running task one generation tells enough.
@@ -148,7 +155,8 @@ def rehearse(plan: Plan, progress: Report | None = None) -> list[Timing]:
         start = time.perf_counter()
         calls([(0, 0, seeds)])
         seconds = (time.perf_counter() - start) * length / simulated
-        timings.append(Timing(plan.grid.label(cells), len(cells), calls.compile_seconds, seconds / seeds))
+        timings.append(Timing(label, len(cells), calls.compile_seconds, seconds / seeds))
+        cells_done += len(numbers)
     return timings
 
 
@@ -157,16 +165,17 @@ class _Run:
 
     def __init__(self, plan: Plan, results: Shards | Memory, report: Report) -> None:
         self._plan, self._results, self._report = plan, results, report
-        number = {cell.index: number for number, cell in enumerate(plan.grid.cells)}
+        place = Experiments.of(plan.grid.cells).place
         process, num_processes = plan.share
         # A shard's owner depends on the shard alone: processes agree without asking one another.
-        mine = [s for s in plan.manifest.shards() if (number[s.cell] + s.chunk) % num_processes == process]
+        mine = [s for s in plan.manifest.shards() if (place[s.cell] + s.chunk) % num_processes == process]
         self._there = {shard: results.num_seeds(shard) for shard in mine}
         self._num_seeds = sum(shard.stop - shard.first for shard in mine)
         self._seeds = sum(self._there.values())
         self._missing = Counter(shard.cell for shard, there in self._there.items() if there < shard.stop - shard.first)
         self._num_cells = len({shard.cell for shard in mine})
         self._todo = [shard for shard, there in self._there.items() if there < shard.stop - shard.first]
+        self._workflow_of = {cell.index: plan.grid.workflow_of(cell) for cell in plan.grid.cells}
         workflows = plan.grid.dims["workflow"]
         self._compile_seconds, self._run_seconds = dict.fromkeys(workflows, 0.0), dict.fromkeys(workflows, 0.0)
         self._num_compilations = 0
@@ -183,46 +192,52 @@ class _Run:
 
     def all_groups(self) -> None:
         for numbers in self._plan.groups:
-            cells = [self._plan.grid.cells[number] for number in numbers]
-            members = {cell.index for cell in cells}
+            members = {self._plan.grid.cells[number].index for number in numbers}
             if todo := [shard for shard in self._todo if shard.cell in members]:
-                self._one_group(numbers, cells, todo)
+                self._one_group(numbers, todo)
         for name, where in self._nan.items():
             warnings.warn(f"{name} is NaN {where}", stacklevel=4)
 
-    def _one_group(self, numbers: Sequence[int], cells: Sequence[Cell], todo: Sequence[Shard]) -> None:
-        """Compute the shards `todo` of cells that share a program."""
-        plan, label = self._plan, self._plan.grid.label(cells)
-        different, place = _different(cells)
-        workflow_of = {cell.index: plan.grid.workflow_of(cell) for cell in cells}
+    def _one_group(self, numbers: Sequence[int], todo: Sequence[Shard]) -> None:
+        """Compute the shards `todo` of cells that share a program; those of one experiment are computed once."""
+        plan, cells = self._plan, [self._plan.grid.cells[number] for number in numbers]
+        label, experiments = plan.grid.label(cells), plan.experiments(numbers)
+        shards_of: dict[Job, list[Shard]] = {}
+        for shard in sorted(todo, key=lambda shard: (experiments.place[shard.cell], shard.chunk)):
+            job = (experiments.place[shard.cell], shard.first + self._there[shard], shard.stop)
+            shards_of.setdefault(job, []).append(shard)
         self._tell(f"compiling {label}")
         if cells[0].task.long_running:
             # Also shards that are there: a call that was killed is to be the same call again.
-            num_shards = sum(shard.cell in place for shard in self._there)
+            place = experiments.place
+            num_jobs = len({(place[shard.cell], shard.chunk) for shard in self._there if shard.cell in place})
             say = lambda doing: self._tell(f"{label}, {doing}")
-            program = self._long_runs.program(different, plan.settings, there=self._there, say=say)
+            program = self._long_runs.program(experiments, plan.settings, there=self._there, say=say)
         else:
-            num_shards, program = len(todo), Program(different, plan.settings)
-        shape = plan.shape(numbers, num_shards)
+            num_jobs, program = len(shards_of), Program(experiments.cells, plan.settings)
+        shape = plan.shape(numbers, num_jobs)
         calls = Calls(program, plan.key, shape, plan.settings.devices, self._tell)
         self._tell(label)
-        todo = sorted(todo, key=lambda shard: (place[shard.cell], shard.chunk))
-        for shards in (todo[start : start + shape.rows] for start in range(0, len(todo), shape.rows)):
+        for jobs in _batched(list(shards_of), shape.rows):
             compiling, start = calls.compile_seconds, time.perf_counter()
-            jobs = [(place[shard.cell], shard.first + self._there[shard], shard.stop) for shard in shards]
             results = calls(jobs)
             seconds = time.perf_counter() - start - (calls.compile_seconds - compiling)
-            for shard, metrics in zip(shards, results, strict=True):
-                self._look_for_nan(shard, metrics)
-                whole = joined([self._results.get(shard), metrics]) if self._there[shard] else metrics
-                self._results.put(shard, whole, seconds / len(shards))
-                self._seeds += shard.stop - shard.first - self._there[shard]
-                self._missing -= Counter([shard.cell])  # keeps positive counts only
-                self._run_seconds[workflow_of[shard.cell]] += seconds / len(shards)
+            for job, metrics in zip(jobs, results, strict=True):
+                for shard in shards_of[job]:
+                    self._put(shard, metrics, seconds / len(jobs) / len(shards_of[job]))
             self._tell(label)
-        for workflow in (workflows := {workflow_of[shard.cell] for shard in todo}):
+        for workflow in (workflows := {self._workflow_of[shard.cell] for shard in todo}):
             self._compile_seconds[workflow] += calls.compile_seconds / len(workflows)
         self._num_compilations += calls.num_compilations
+
+    def _put(self, shard: Shard, metrics: dict[str, Any], seconds: float) -> None:
+        """Add metrics of the seeds of a shard that were missing, which took so many seconds."""
+        self._look_for_nan(shard, metrics)
+        there = self._there[shard]
+        self._results.put(shard, joined([self._results.get(shard), metrics]) if there else metrics, seconds)
+        self._seeds += shard.stop - shard.first - there
+        self._missing -= Counter([shard.cell])  # keeps positive counts only
+        self._run_seconds[self._workflow_of[shard.cell]] += seconds
 
     def forget_checkpoints(self) -> None:
         """Remove them, since all that they are for is complete."""
@@ -244,13 +259,5 @@ class _Run:
                 self._nan[name] = f"first in generation {np.argmax(nan > 0)} ({self._plan.grid.label([cell])}; {seeds})"
 
 
-def _different(cells: Sequence[Cell]) -> tuple[list[Cell], dict[tuple[int, ...], int]]:
-    """Cells without those that are the same experiment as one before, and the place there of each cell's experiment."""
-    different, place, known = [], {}, {}
-    for cell in cells:
-        experiment = (id(cell.task), id(cell.workflow), cell.num_samples)
-        if experiment not in known:
-            known[experiment] = len(different)
-            different.append(cell)
-        place[cell.index] = known[experiment]
-    return different, place
+def _batched(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:
+    return (jobs[start : start + size] for start in range(0, len(jobs), size))

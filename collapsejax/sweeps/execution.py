@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 
 from ..core.arguments import check_count
 
@@ -22,7 +24,7 @@ class Execution:
         in_turn: whether a device runs one seed after the other instead of many in step. Default: on a CPU, for a
             task that is `long_running`.
 
-    Raises ValueError for a chunk below 1, no device, and a share that is none.
+    Raises ValueError for a chunk below 1, for devices that are none, and for a share that is none.
     """
 
     chunk: int | None = None
@@ -33,10 +35,19 @@ class Execution:
     def __post_init__(self) -> None:
         if self.chunk is not None:
             check_count("chunk", self.chunk)
-        if self.devices is not None and not len(self.devices):
-            raise ValueError("devices=[]: give at least one device, or leave it out for all")
-        if self.share is not None and not 0 <= self.share[0] < self.share[1]:
-            raise ValueError(f"share={self.share}: want (i, N) with 0 <= i < N")
+        if self.devices is not None:
+            if isinstance(self.devices, str) or not isinstance(self.devices, Sequence | np.ndarray):
+                raise ValueError(f"devices={self.devices!r}: want a list of devices, such as jax.devices()[:2]")
+            if not len(self.devices):
+                raise ValueError("devices=[]: give at least one device, or leave it out for all")
+            for device in self.devices:
+                if not isinstance(device, jax.Device):
+                    raise ValueError(f"devices: {device!r} is no device; give those of jax.devices()")
+        if self.share is not None:
+            pair = isinstance(self.share, Sequence) and len(self.share) == 2
+            whole = pair and all(isinstance(part, numbers.Integral) for part in self.share)
+            if not whole or not 0 <= self.share[0] < self.share[1]:
+                raise ValueError(f"share={self.share!r}: want (i, N) with 0 <= i < N")
 
     def chosen_devices(self) -> tuple[jax.Device, ...]:
         """The devices that share the seeds."""

@@ -10,13 +10,13 @@ WORKFLOWS = ["replace", "accumulate", "accumulate-subsample"]
 
 
 class Warm(cj.Task):
-    """A mean that follows that of the rows by half; a key is part of the fit, and rows of it are the specimens."""
+    """A mean that follows that of the rows by half; a key is part of the fit, and makes text samples."""
 
     shift: float = 0.0
     length: int = cj.static(default=2)
 
     name = "warm"
-    costly = True
+    long_running = True
 
     def init(self, key, num_samples):
         k_truth, k_unread = jax.random.split(key)
@@ -25,9 +25,6 @@ class Warm(cj.Task):
 
     def sample_real(self, key, truth, n):
         return jax.random.normal(key, (n,)) + truth["mean"]
-
-    def summarize(self, truth, rows):
-        return rows
 
     def fit(self, key, truth, train, params):
         mean = jnp.sum(train.weights * train.values) / jnp.sum(train.weights)
@@ -40,7 +37,7 @@ class Warm(cj.Task):
         noise = jax.random.normal(jax.random.fold_in(truth["key"], params["fits"]))
         return {"error": params["mean"] - truth["mean"], "noise": noise, "fits": params["fits"]}
 
-    def specimens(self, truth, params):
+    def text_samples(self, truth, params):
         return jax.random.randint(params["key"], (3, self.length), 0, 100).astype(jnp.uint8)
 
 

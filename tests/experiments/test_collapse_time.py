@@ -5,11 +5,10 @@ from checks import assert_mean_is
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.experiments import collapse_time as fixation
+from collapsejax.experiments import collapse_time
 from collapsejax.experiments.collapse_time import until_collapse
 from collapsejax.theory.outcomes import fixation_time
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 
@@ -47,7 +46,7 @@ def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     whole = until_collapse(keys, task, num_samples=8, limit=1000)
     some = until_collapse(keys[250:150:-1], task, num_samples=8, limit=1000)
     np.testing.assert_array_equal(some.iterations, whole.iterations[250:150:-1])
-    monkeypatch.setattr(fixation, "_CELLS", 1)  # as many seeds at a time as are done in step
+    monkeypatch.setattr(collapse_time, "_CELLS", 1)  # as many seeds at a time as are done in step
     np.testing.assert_array_equal(until_collapse(keys, task, num_samples=8, limit=1000).iterations, whole.iterations)
 
 
@@ -101,7 +100,7 @@ def test_many_outcomes_that_are_lost_on_the_way(key):
 )
 def test_mistakes_are_refused_before_compiling(key, change, message):
     given = dict(keys=cj.seed_keys(key, 2), task=cj.Categorical(3), workflow=None, num_samples=4, limit=5) | change
-    compiled = fixation._start._cache_size(), loop.simulate._cache_size()
+    compiled = collapse_time._begin._cache_size(), loop.simulate._cache_size()
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         until_collapse(given.pop("keys"), given.pop("task"), given.pop("workflow"), **given)
-    assert (fixation._start._cache_size(), loop.simulate._cache_size()) == compiled
+    assert (collapse_time._begin._cache_size(), loop.simulate._cache_size()) == compiled

@@ -7,8 +7,6 @@ import xarray as xr
 import collapsejax as cj
 from collapsejax.results.dataset import to_dataset
 
-pytestmark = pytest.mark.compiling
-
 
 def dataset_of(curves, workflows=("accumulate", "replace")):
     """Curves (S, G) for each workflow, as a metric called kl."""

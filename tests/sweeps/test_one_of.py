@@ -11,7 +11,7 @@ from collapsejax.sweeps.one_of import OneOf, alike
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=6, num_generations=5)
-MEMBERS = {name: workflow for name, workflow in WORKFLOWS.items() if not hasattr(workflow, "screen")}
+MEMBERS = {name: workflow for name, workflow in WORKFLOWS.items() if workflow.screen is None}
 
 
 class Mean(cj.Task):
@@ -24,9 +24,6 @@ class Mean(cj.Task):
 
     def sample_real(self, key, truth, n):
         return 1 + jax.random.normal(key, (n,))
-
-    def summarize(self, truth, rows):
-        return rows
 
     def fit(self, key, truth, train, params):
         return jnp.sum(train.weights * train.values) / jnp.sum(train.weights)
@@ -90,10 +87,10 @@ def test_only_the_chosen_one_works():
 
 
 def test_needs_and_checks_are_those_of_the_members():
-    assert OneOf((cj.Replace(), cj.AccumulateSubsample()), 0).needs_rows
-    assert OneOf((cj.Replace(), cj.AccumulateSubsample()), 0).only_draws
+    assert OneOf((cj.Replace(), cj.Accumulate()), 0).needs == cj.Needs.SUMMARY
+    assert OneOf((cj.Replace(), cj.AccumulateSubsample()), 0).needs == cj.Needs.DRAWS
     assert OneOf((cj.Replace(), cj.AccumulateSubsample()), 0).paddable
-    assert not OneOf((cj.Replace(), cj.Accumulate()), 0).needs_rows
+    assert not OneOf((cj.Replace(), cj.Selected()), 0).paddable
     with pytest.raises(ValueError, match=r"real_weight=2\.0"):
         OneOf((cj.Replace(), cj.Weighted(2.0)), 0).check(5)
 
@@ -101,6 +98,12 @@ def test_needs_and_checks_are_those_of_the_members():
 def test_workflows_that_are_alike_stay_as_they_are():
     weights = [cj.Weighted(0.1), cj.Weighted(0.2)]
     assert alike(weights) == weights
-    chosen = alike([cj.Replace(), *weights, weights[0]])
-    assert [int(one.index) for one in chosen] == [0, 1, 2, 1]
+
+
+def test_workflows_of_a_kind_share_a_place():
+    """So that many weights are one branch, and one state."""
+    given = [cj.Replace(), cj.Weighted(0.1), cj.Window(2), cj.Weighted(0.2), cj.Window(3), cj.Replace()]
+    chosen = alike(given)
+    assert [int(one.index) for one in chosen] == [0, 1, 2, 1, 3, 0]
+    assert [one.workflows[int(one.index)] for one in chosen] == given
     assert len({jax.tree.structure(one) for one in chosen}) == 1

@@ -10,8 +10,6 @@ from collapsejax.cli import main as cli
 from collapsejax.validation import validate as validation
 from collapsejax.validation.validate import Comparison, Report, cases, validate
 
-pytestmark = pytest.mark.compiling
-
 
 def test_the_table_covers_what_there_is():
     table = cases()

@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 from measure import RESULTS
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- speed table -->", "<!-- end of speed table -->"
 # Times of such loops on one core of a 2.5 GHz Xeon, in milliseconds a seed of 100 generations: replace, accumulate,
 # accumulate-subsample. What collapsejax does with rows makes no difference to the loops.
@@ -122,10 +122,10 @@ def inserted(text: str, table: str) -> str:
 
 
 def main(write: bool = False) -> None:
-    """Print the table of speed, or write it into the README.
+    """Print the table of speed, or write it into the benchmarks' README.
 
     Args:
-        write: replace what stands between the marks in README.md.
+        write: replace the text between the marks in README.md beside this file.
     """
     table = render(read(RESULTS))
     if write:

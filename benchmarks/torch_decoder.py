@@ -17,6 +17,8 @@ from collapsejax.language import Decoder, Training
 
 
 class Block(nn.Module):
+    """A transformer block: attention and a two-layer perceptron, each normalised before and added to its input."""
+
     def __init__(self, width: int, heads: int, hidden: int) -> None:
         super().__init__()
         self.heads = heads

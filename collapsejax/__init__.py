@@ -1,4 +1,7 @@
-"""Simulate model collapse: generative models fitted, generation after generation, to what earlier models generated."""
+"""Simulate model collapse: generative models fitted, generation after generation, to what earlier models generated.
+
+.. include:: guide/index.md
+"""
 
 import importlib
 
@@ -13,9 +16,9 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
     "Execution": "sweeps.execution",
+    "diagnose": "results.diagnosis",
     "exact_curves": "sweeps.exact_curves",
     "open": "store.datasets",
-    "profile": "results.diagnosis",
     "save": "store.datasets",
     "summarize": "results.dataset",
     "sweep": "sweeps.run",
@@ -23,40 +26,43 @@ _LATER = {
     "until_collapse": "experiments.collapse_time",
     "value_table": "experiments.synthetic_value",
 }
-_LATER_PACKAGES = ("plots", "theory")
+_LATER_PACKAGES = ("guide", "plots", "theory")
 
+# In the order of the reference: base classes, the loop, tasks, workflows, grids and their results.
 __all__ = [
-    "Workflow",
+    "guide",
     "Task",
+    "Workflow",
     "Source",
     "SequenceSource",
+    "Dataset",
     "Needs",
     "ExactLaw",
-    "Dataset",
-    "KDE",
-    "Accumulate",
-    "AccumulateSubsample",
-    "Augment",
-    "Categorical",
-    "ExponentialFamily",
-    "FreshData",
-    "Gaussian",
-    "LinearRegression",
-    "Probed",
-    "Replace",
-    "Result",
-    "Selected",
-    "Transformer",
-    "Weighted",
-    "Window",
+    "static",
     "fused",
     "run",
     "run_seeds",
     "seed_keys",
-    "sources",
-    "static",
+    "Result",
+    "Gaussian",
+    "KDE",
+    "LinearRegression",
+    "Categorical",
+    "ExponentialFamily",
+    "Transformer",
+    "Probed",
+    "Replace",
+    "Accumulate",
+    "AccumulateSubsample",
+    "FreshData",
+    "Augment",
+    "Weighted",
+    "Window",
+    "Selected",
     *_LATER,
-    *_LATER_PACKAGES,
+    "sources",
+    "plots",
+    "theory",
 ]
 
 

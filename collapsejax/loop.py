@@ -1,10 +1,8 @@
 """The generation loop: select, fit, evaluate, sample, update; for one seed, and for many."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +79,7 @@ class Experiment(NamedTuple):
         num_generations: int,
         rows: bool = False,
         record: Callable | None = None,
-    ) -> Experiment:
+    ) -> Self:
         """The experiment of these arguments, which are those of `run`; raises as that does."""
         check_run(task, workflow, num_samples, num_generations, rows)
         return cls(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)

@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 
@@ -43,22 +44,38 @@ def cache(tmp_path_factory):
     compilation_cache.reset_cache()
 
 
-_compilations = 0
-jax.monitoring.register_event_duration_secs_listener(lambda event, seconds, **more: _count(event))
+_compiled = []  # one entry for each program that this process has compiled
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **more: _compiled.append(seconds) if event == _COMPILED else None
+)
 
 
-def _count(event):
-    global _compilations
-    _compilations += event == "/jax/core/compile/backend_compile_duration"
+@pytest.fixture(scope="session")
+def compilations():
+    """`with compilations(at_most=0): ...` fails if JAX compiles a program there, be it of a single operation."""
+
+    @contextlib.contextmanager
+    def counting(at_most):
+        before = len(_compiled)
+        yield
+        assert len(_compiled) - before <= at_most
+
+    with pytest.raises(AssertionError), counting(at_most=0):
+        jax.jit(lambda x: x + 1)(0.0)  # JAX still tells of compilations
+    return counting
+
+
+_looked = 0  # programs compiled when the memory maps were last counted
 
 
 @pytest.fixture(autouse=True)
 def few_programs():
     """Forget compiled programs in time: each takes 500 memory maps, Linux allows 65530, and LLVM crashes beyond."""
-    global _compilations
+    global _looked
     yield
     maps = Path("/proc/self/maps")
-    if _compilations >= 10 and maps.exists():
-        _compilations = 0
+    if len(_compiled) >= _looked + 10 and maps.exists():
+        _looked = len(_compiled)
         if maps.read_bytes().count(b"\n") > 30_000:
             jax.clear_caches()

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 import jax
+import platformdirs
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _PROBE_BYTES = 2**20  # more than a program takes
-
-# By platform, the environment variable that names the folder for caches, and where that is if it does not.
-_CACHES = {"darwin": ("", "Library/Caches"), "win32": ("LOCALAPPDATA", "AppData/Local")}
 
 
 def set_up(*, off: bool = False) -> None:
@@ -46,15 +42,12 @@ def set_up(*, off: bool = False) -> None:
 
 
 def user_folder() -> Path:
-    """The folder for this user's programs, by the rules of the platform.
+    """The folder for this user's programs, below the cache folder of the platform.
 
     Raises:
         RuntimeError: nothing says where the user's files are.
     """
-    variable, below_home = _CACHES.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
-    told = Path(os.environ.get(variable, ""))
-    # By the XDG rules a path that is not absolute does not count.
-    return (told if told.is_absolute() else Path.home() / below_home) / "collapsejax"
+    return platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
 
 
 def mend(warning: str) -> None:

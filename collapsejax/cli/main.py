@@ -16,7 +16,7 @@ import tyro
 from tyro.extras import SubcommandApp
 
 from . import compilation_cache
-from .diagnose import Profile
+from .diagnose import Diagnose
 from .info import Info
 from .plot import Plot
 from .reproduce import Reproduce
@@ -79,7 +79,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     app.command(name="sweep")(Sweep)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
-    app.command(name="profile")(Profile)
+    app.command(name="diagnose")(Diagnose)
     app.command(name="samples")(Samples)
     app.command(name="validate")(Validate)
     app.command(name="reproduce")(Reproduce)

@@ -17,6 +17,7 @@ import rich.progress
 import rich.table
 import xarray as xr
 from rich.box import SIMPLE
+from rich.filesize import decimal
 
 from ..results.dataset import metrics_in, milestones, summarize
 from ..store.manifest import Manifest, Record, Shard
@@ -108,7 +109,7 @@ def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
     print(f"compilations: {len(timings)}")
     print(f"bytes per seed: {_range(states)} of state, {plan.result_bytes} of results")
     print(f"chunk: {manifest.chunk} seeds, {len(manifest.chunks)} to a cell")
-    print(f"disk: at most {size(plan.kept_bytes)}, of {size(shutil.disk_usage(folder).free)} that are free")
+    print(f"disk: at most {decimal(plan.kept_bytes)}, of {decimal(shutil.disk_usage(folder).free)} that are free")
     print(f"time: about {duration(compiling + running)}, of it {duration(compiling)} compiling")
 
 
@@ -155,16 +156,8 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
 
 
-def size(number: float) -> str:
-    """Bytes in words, as "1.5 GiB"."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"
-
-
 def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
+    """A table for each metric (default: all): mean, standard error and median by workflow, at some iterations."""
     console = rich.console.Console()
     if not console.is_terminal:
         console.width = 120
@@ -188,10 +181,11 @@ def _table(statistics: xr.DataArray) -> rich.table.Table:
         cells = []
         for workflow in statistics.workflow.values:
             column = statistics.sel(workflow=workflow).isel(generation=position)
-            shown = column.sel(statistic=["mean", "se", "median", "num_infinite", "count"]).values
-            mean, se, median, infinite, count = shown
+            shown = column.sel(statistic=["mean", "standard_error", "median", "num_infinite", "count"]).values
+            mean, standard_error, median, infinite, count = shown
             mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
-            cells += [f"{mean:.4g}{mark}", "-" if np.isnan(se) else f"{se:.2g}", f"{median:.4g}"]
+            error = "-" if np.isnan(standard_error) else f"{standard_error:.2g}"
+            cells += [f"{mean:.4g}{mark}", error, f"{median:.4g}"]
         table.add_row(str(iteration), *cells)
     return table
 
@@ -210,7 +204,7 @@ def print_validation(report: Report) -> None:
     for (_, cell, num_samples, metric), comparisons in curves:
         worst = max(comparisons, key=lambda comparison: abs(comparison.z))
         style = "bold red" if abs(worst.z) > MOST_Z else None
-        numbers = (f"{worst.mean:.6g}", f"{worst.se:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
+        numbers = (f"{worst.mean:.6g}", f"{worst.standard_error:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
         table.add_row(cell, str(num_samples), metric, str(worst.iteration), *numbers, f"{worst.z:+.2f}", style=style)
     console.print(table)
     if report.planted:
@@ -225,6 +219,7 @@ def print_validation(report: Report) -> None:
 
 
 def print_times(dataset: xr.Dataset) -> None:
+    """A line for each workflow: the seconds to compile and to run."""
     times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
     for workflow, compiling, running in times:
         print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.num_seeds} seeds)")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
-import xarray as xr
 
 from ..results.dataset import line_dimensions
 from ..store import datasets
-from ..store.files import reserve_figure
+from ..store.files import save_figure
 from .flags import optional
 
 
@@ -33,6 +31,8 @@ class Plot:
     metric: optional(list[str], "NAME [NAME ...]") = None
 
     def run(self) -> None:
+        from .. import plots
+
         dataset = datasets.open(self.store)
         out = Path(self.out or Path(self.store).with_suffix(".png"))
         swept = line_dimensions(dataset)
@@ -42,12 +42,5 @@ class Plot:
             chosen = dict(zip(swept, labels, strict=False))
             suffix = "".join(f"-{name}={label}" for name, label in chosen.items())
             path = out.with_name(f"{out.stem}{suffix}{out.suffix}".replace("/", "_"))
-            with reserve_figure(path) as figure:
-                draw(dataset.sel(chosen), self.metric, figure, path)
+            save_figure(plots.curves(dataset.sel(chosen), self.metric), path)
             print(f"wrote {path}")
-
-
-def draw(dataset: xr.Dataset, metrics: Sequence[str] | None, scratch: Path, path: str | Path) -> None:
-    from .. import plots
-
-    plots.curves(dataset, metrics).savefig(scratch, format=Path(path).suffix[1:])

@@ -6,24 +6,41 @@ import dataclasses
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from ..core.arguments import check_count
-from ..studies.catalogue import LONG, find
-from ..studies.reproduce import Simulated, simulate, write_index, write_up
+from ..store.files import make_folder
+from ..studies.catalogue import STUDIES, find
+from ..studies.index import write_index
+from ..studies.reproduce import Simulated, simulate, write_up
+from ..studies.study import Study
 from . import compilation_cache, output
 from .devices import chosen_devices
 from .flags import optional
 
 
+def _names(*, long: bool) -> str:
+    return ", ".join(study.name for study in STUDIES if study.takes_long == long)
+
+
+_Names = Annotated[
+    tyro.conf.Positional[list[str]],
+    tyro.conf.arg(
+        help=f"{_names(long=False)}: these if none is named; {_names(long=True)}: these take long, and say how long "
+        "first."
+    ),
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class Reproduce:
-    """Reproduce the studies of "Collapse or Thrive?" (arXiv 2410.16713): stores, figures, and an index of findings.
+    """Reproduce published studies, as those of "Collapse or Thrive?" (arXiv 2410.16713).
+
+    Writes stores, figures, and an index that says of each what was found, and whether that verifies what the paper did.
 
     Args:
-        studies: gaussian, kde, regression, discrete, real-share: these if none is named; kde-bandwidth, kde-estimated,
-            transformer, value: these take long, and say how long first.
         quick: coarse grids and few seeds, in a folder of their own: all that do not take long within two minutes.
         published: with the errors of the published protocol, in a folder of their own.
         out: folder for everything. What is complete there is computed no more, and figures are redrawn.
@@ -31,7 +48,7 @@ class Reproduce:
         no_compilation_cache: compile every program anew, and keep none for later runs.
     """
 
-    studies: tyro.conf.Positional[list[str]] = dataclasses.field(default_factory=list)
+    studies: _Names = dataclasses.field(default_factory=list)
     quick: bool = False
     published: bool = False
     out: optional(str, "DIR") = None
@@ -45,16 +62,17 @@ class Reproduce:
             raise ValueError(f"seed={self.seed}: must be below 2**32")
         out = Path(self.out or "reproduction")
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
-        folders = {name: out / f"{name}{suffix}" for name in studies}
+        folders = {study.name: out / f"{study.name}{suffix}" for study in studies}
         for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         compilation_cache.set_up(off=self.no_compilation_cache)
         devices = chosen_devices()
 
-        def finish(name: str, simulated: Simulated) -> str:
-            seconds = write_up(name, studies[name], folders[name], simulated)
+        def finish(study: Study, simulated: Simulated) -> str:
+            folder = folders[study.name]
+            seconds = write_up(study, folder, simulated)
             write_index(out)
-            return f"{name}: {output.duration(seconds)}; wrote {folders[name]}"
+            return f"{study.name}: {output.duration(seconds)}; wrote {folder}"
 
         # A thread draws the figures of a quick study while the next is computed; only one, since Matplotlib is for one.
         finishing: list[Future[str]] = []
@@ -62,15 +80,16 @@ class Reproduce:
             # Sweeps leave this out themselves, but what one thread leaves out another brings back.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             try:
-                for name, study in studies.items():
-                    if name in LONG or not self.quick:  # which have use for all cores, and nobody waits for hours
+                for study in studies:
+                    if study.takes_long or not self.quick:  # has use for all cores, and nobody waits for hours
                         _tell(finishing)
-                    if name in LONG:
-                        print(f"{name}: takes about {output.duration(study.seconds)} on two cores", flush=True)
+                    if study.takes_long:
+                        print(f"{study.name}: takes about {output.duration(study.seconds)} on two cores", flush=True)
+                    folder = folders[study.name]
                     with output.progress() as progress:
-                        simulated = simulate(name, study, folders[name], seed=self.seed, devices=devices, say=progress)
+                        simulated = simulate(study, folder, seed=self.seed, devices=devices, say=progress)
                     _tell(finishing)
-                    finishing.append(threads.submit(finish, name, simulated))
+                    finishing.append(threads.submit(finish, study, simulated))
             finally:
                 _tell(finishing)
         print(f"wrote {out / 'index.md'}")

@@ -13,14 +13,13 @@ from ..core.arguments import check_count
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
-from ..store.files import reserve_figure
+from ..store.files import figure_place
 from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Transformer
 from ..workflows import PUBLISHED, find
 from . import compilation_cache, output
 from .flags import GaussianSourceFlags, SequenceFlags, SequenceSourceFlags, SourceFlags, optional, task_flags
-from .plot import draw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Simulation:
         with contextlib.ExitStack() as stack:
             if isinstance(task, Gaussian | KDE | Transformer) and isinstance(task.source, Table | Text):
                 print(task.source)
-            figure = stack.enter_context(reserve_figure(self.plot)) if self.plot else None
+            figure = stack.enter_context(figure_place(self.plot)) if self.plot else None
             # The inner of the two, so that the results are safe before anything is drawn.
             grows = self.out and task.long_running and not (self.overwrite and Path(self.out).exists())
             reserved = self.out and not grows
@@ -84,7 +83,9 @@ class Simulation:
                     datasets.write(dataset, scratch)
             output.print_tables(dataset, self.metric)
             if figure:
-                draw(dataset, self.metric, figure, self.plot)
+                from .. import plots
+
+                figure.save(plots.curves(dataset, self.metric))
         output.print_times(dataset)
         for path in filter(None, (self.out, self.plot)):
             print(f"wrote {path}")

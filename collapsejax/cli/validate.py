@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..store.files import reserve_figure, write_whole
+from ..store.files import FigurePlace, figure_place, write_whole
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
 from . import compilation_cache, output
@@ -54,7 +54,7 @@ class Validate:
             raise FileNotFoundError(f"{out.parent}: there is no such folder; make it first")
         compilation_cache.set_up(off=self.no_compilation_cache)
         with contextlib.ExitStack() as stack:
-            figure = stack.enter_context(reserve_figure(out.with_suffix(".png"))) if out else None
+            figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out else None
             progress = stack.enter_context(output.progress())
             say = lambda doing, done, total: progress(
                 Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
@@ -79,10 +79,10 @@ def _as_json(report: Report) -> dict:
     return verdict | sizes | {"planted": planted, "versions": provenance(), "comparisons": comparisons}
 
 
-def _draw(report: Report, scratch: Path) -> None:
+def _draw(report: Report, place: FigurePlace) -> None:
     from .. import plots
 
     scores: dict[str, list[float]] = {}
     for comparison in report.comparisons:
         scores.setdefault(comparison.task, []).append(comparison.z)
-    plots.z_scores(scores).savefig(scratch, format="png")
+    place.save(plots.z_scores(scores))

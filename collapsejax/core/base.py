@@ -4,8 +4,6 @@ Axis letters used everywhere: S seeds, G generations, n rows drawn per generatio
 C rows of room in a buffer, m held-out rows, L tokens of a sequence.
 """
 
-from __future__ import annotations
-
 import enum
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,6 +12,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import jax
 
 from .pytree import Module
+
+# In the order of the reference.
+__all__ = ["Task", "Workflow", "Source", "SequenceSource", "RealData", "Dataset", "Needs", "ExactLaw"]  # noqa: RUF022
 
 Array = jax.Array
 PyTree = Any
@@ -195,7 +196,7 @@ class Task(Module):
         """Raise ValueError for values out of range, before anything is compiled. Default: accepts all."""
         del num_samples
 
-    def at(self, generation: Array) -> Task:
+    def at(self, generation: Array) -> Self:
         """The task as it is in one generation, a traced number (). Default: the same in all."""
         del generation
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,8 +52,9 @@ def is_paddable(task: Task, workflow: Workflow) -> bool:
 
 
 def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
-    """Whether a device does one seed after the other: as asked, or because a CPU's vectors gain a long-running task
-    nothing. On accelerators seeds in step are what keeps the processors busy.
+    """Whether a device does one seed after the other: as asked; else on a CPU, for a long-running task.
+
+    A CPU's vectors gain such a task nothing; on accelerators seeds in step are what keeps the processors busy.
     """
     return task.long_running and platform == "cpu" if asked is None else bool(asked)
 
@@ -141,5 +143,7 @@ def check_metrics_of(task: Task, metrics: Any) -> None:
     for name, value in metrics.items():
         if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
             raise ValueError(f"{where} returns a metric named {name!r}; use a text without a slash or a leading dot")
+        if not isinstance(value, (numbers.Number, np.generic, np.ndarray, jax.Array)):
+            raise ValueError(f"{where} returns {name!r}, a {type(value).__name__}; metrics are scalars ()")
         if jnp.shape(value) != ():
             raise ValueError(f"{where} returns {name!r} of shape {jnp.shape(value)}; metrics are scalars ()")

@@ -30,6 +30,7 @@ def name_of(config: Any) -> str:
 
 
 def fields_of(config: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of the fields of a dataclass, in their order."""
     return ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
 
 

@@ -37,9 +37,12 @@ class Module(abc.ABC):
             cls.name = cls.__name__
         dataclasses.dataclass(frozen=True)(cls)
         names = [field.name for field in dataclasses.fields(cls)]
+        # Without the class attributes: a field that overrides one would else stand where the base class has that.
+        cls.__dataclass_fields__ = {name: cls.__dataclass_fields__[name] for name in names}
         if "required" not in cls.__dict__:
-            for attribute in set(cls.required) - {*names, *dir(cls)}:
-                raise TypeError(f"class {cls.__name__}: lacks `{attribute}`; give it as a field or an attribute")
+            for attribute in cls.required:
+                if attribute not in names and attribute not in dir(cls):
+                    raise TypeError(f"class {cls.__name__}: lacks `{attribute}`; give it as a field or an attribute")
         statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
         traced = [name for name in names if name not in statics]
 

@@ -66,10 +66,10 @@ def until_collapse(
 
 
 class _Group(NamedTuple):
-    """Seeds that are simulated together: their numbers (S,), and their `Running` in NumPy arrays (S, ...), key data
-    in place of keys.
+    """Seeds that are simulated together: their numbers (S,), and their `Running` in NumPy arrays (S, ...).
 
-    They are regrouped on the host: shapes that occur once would each be compiled there.
+    It has key data in place of keys. Seeds are regrouped on the host: shapes that occur once would each be compiled on
+    the device.
     """
 
     seeds: np.ndarray

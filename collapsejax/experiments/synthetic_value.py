@@ -19,14 +19,12 @@ from ..core.checks import check_task
 from ..core.describe import describe
 from ..loop import seed_keys
 from ..results.dataset import in_order
-from ..results.metrics import metric_labels
+from ..results.metrics import LOSSES, metric_labels
+from ..results.statistics import mean_and_standard_error
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
 from .fits import CELL, GENERATOR, Fitted, Programs, Rooms
 from .value_checks import check_candidates, check_names, check_sizes
-
-# The loss of a task is the first of these metrics that it has.
-_LOSSES = ("test_loss", "test_nll", "test_mse", "mean_sq_error", "sq_error")
 
 
 def synthetic_value(
@@ -133,8 +131,8 @@ def value_table(dataset: xr.Dataset, metric: str | None = None) -> xr.Dataset:
 
     Returns:
         "difference" (num_real, num_synthetic), the mean over the seeds of a seed's metric less its metric with real
-        rows alone, and "difference_se", its standard error; and (num_real) "best_num_synthetic", where that mean is
-        lowest, with "best_difference" and "best_difference_se". The best of several is chosen by the same seeds, so
+        rows alone, and "difference_standard_error"; and (num_real) "best_num_synthetic", where that mean is lowest,
+        with "best_difference" and "best_difference_standard_error". The best of several is chosen by the same seeds, so
         its difference is lower than that of new ones would be, by less than a few standard errors.
 
     Raises:
@@ -143,7 +141,8 @@ def value_table(dataset: xr.Dataset, metric: str | None = None) -> xr.Dataset:
     known = [
         name for name in map(str, dataset.data_vars) if dataset[name].dims == ("num_real", "num_synthetic", "seed")
     ]
-    metric = metric or next((name for name in _LOSSES if name in known), None)
+    defaults = (loss.name for loss in LOSSES if loss.kind.across_sizes)
+    metric = metric or next((name for name in defaults if name in known), None)
     if metric not in known:
         raise ValueError(f"metric={metric!r}: there is none; give one of {', '.join(known)}")
     loss = dataset[metric].astype(float)
@@ -151,16 +150,11 @@ def value_table(dataset: xr.Dataset, metric: str | None = None) -> xr.Dataset:
         raise ValueError("num_seeds=1: a standard error needs at least 2")
     if not np.isfinite(loss).all():
         raise ValueError(f"metric={metric!r}: is not finite for some seeds, so it has no mean; choose another")
-    paired = loss - loss.sel(num_synthetic=0, drop=True)
-    table = xr.Dataset(
-        {"difference": paired.mean("seed"), "difference_se": paired.std("seed", ddof=1) / np.sqrt(loss.sizes["seed"])},
-        attrs={"metric": metric},
-    )
+    mean, standard_error = mean_and_standard_error(loss - loss.sel(num_synthetic=0, drop=True))
+    table = xr.Dataset({"difference": mean, "difference_standard_error": standard_error}, attrs={"metric": metric})
     best = table.difference.idxmin("num_synthetic").astype(int)
     at_best = table.sel(num_synthetic=best).drop_vars("num_synthetic")
-    return table.assign(
-        best_num_synthetic=best, best_difference=at_best.difference, best_difference_se=at_best.difference_se
-    )
+    return table.assign({"best_num_synthetic": best} | {f"best_{name}": at_best[name] for name in table.data_vars})
 
 
 @dataclasses.dataclass(frozen=True)

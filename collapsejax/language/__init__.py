@@ -1,7 +1,7 @@
-"""A small language model: a transformer decoder, its training, what is drawn from it, and measures of that.
+"""A small language model: a transformer decoder, its training, sampling, and measures of what it writes.
 
-Flax and Optax are imported here and in the language task only; they are heavy, so the package itself does not import
-this folder.
+Flax and Optax are imported only here and in tasks/transformer.py, when a language model is used: they take long to
+import.
 """
 
 from .decoder import Decoder

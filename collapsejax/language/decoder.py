@@ -1,10 +1,10 @@
 """A transformer decoder in Flax Linen.
 
-Linen, since a Linen module is a frozen value with a hash of its value: built anew inside nested transforms it compiles
-nothing again, where a module of NNX, which hashes by identity, would.
+A Linen module hashes by value: constructed again inside nested transforms it triggers no compilation, whereas an NNX
+module, which hashes by identity, would.
 
 Axis letters: B rows, L tokens of a row (M where they are attended to), N = B L tokens, row by row, H heads, E features
-of a head, D features, V symbols. What a block adds to has two axes, (N, D): with three, XLA's products and their
+of a head, D features, V symbols. The residual has two axes, (N, D): with three, XLA's products and their
 gradients are slower on a CPU.
 """
 
@@ -22,22 +22,22 @@ from .layers import attend, dense, lookup, merge_heads, rotate, rotation, split_
 
 POSITIONS = ("learned", "rotary")
 DTYPES = ("float32", "bfloat16")
-_SCALE = 0.02  # of embeddings, and so of the logits: a model that has not been trained finds all symbols equally likely
+_SCALE = 0.02  # of embeddings, and so of logits: an untrained model predicts all symbols with nearly equal probability
 
 
 class Cache(NamedTuple):
-    """Keys and values of a block; what is behind the present token holds nothing yet."""
+    """Keys and values of a block; positions after the present token are empty."""
 
     k_BxHxMxE: Array
     v_BxHxMxE: Array
 
 
 class Block(nn.Module):
-    """Attention and an MLP, each of which sees a norm of what it adds to (pre-norm). No biases."""
+    """Attention and an MLP, each applied to a norm of the residual (pre-norm), without biases."""
 
     heads: int
     hidden: int
-    residual_scale: float  # of the first weights of the layers that add to the residual
+    residual_scale: float  # of the initial weights of layers that add to the residual
     rotary: bool
     dtype: str
 
@@ -45,7 +45,7 @@ class Block(nn.Module):
     def __call__(
         self, x_NxD: Array, seen_LxM: Array, rotation_2xLxF: Array, cache: Cache | None, position: Array
     ) -> tuple[Array, Cache]:
-        """(x, keys and values): of L tokens of each row, or with a cache of the one at `position` (L = 1)."""
+        """(x, keys and values) of L tokens of each row; with a cache, of the token at `position` (L = 1)."""
         width = x_NxD.shape[-1]
         qkv_Nx3D = self._dense("qkv", self._norm("attention_norm")(x_NxD), 3 * width)
         q_BxHxLxE, k_BxHxMxE, v_BxHxMxE = (
@@ -68,14 +68,14 @@ class Block(nn.Module):
         return dense(x_NxI, kernel_IxO.astype(self.dtype))
 
     def _norm(self, name: str) -> nn.RMSNorm:
-        # One reduction of a row where LayerNorm takes two: a tenth of a training step at width 32 on a CPU.
+        # RMSNorm reduces a row once, LayerNorm twice: a tenth of a training step at width 32 on a CPU.
         return nn.RMSNorm(dtype=self.dtype, name=name)
 
 
 class Decoder(nn.Module):
     """A pre-norm transformer decoder that predicts each token of a row from those before it.
 
-    Before the first token stands one that begins the sequence, with an embedding of its own, so a row of L tokens has L
+    A begin-of-sequence token with an embedding of its own precedes the first token, so a row of L tokens has L
     predictions.
 
     Args:
@@ -83,17 +83,17 @@ class Decoder(nn.Module):
         window: tokens of a row (L).
         width: features (D).
         depth: blocks.
-        heads: heads of attention; they share the features.
-        mlp_ratio: features within an MLP over `width`.
-        positions: "learned", a vector for each place, added to the embedding, or "rotary", queries and keys turned by
-            an angle that grows with the place.
-        dtype: what blocks compute in: "float32", or "bfloat16" for accelerators (on CPUs it is slower). Parameters,
-            norms, softmaxes and logits are float32.
+        heads: attention heads; `width` is a multiple of it.
+        mlp_ratio: hidden features of an MLP over `width`.
+        positions: "learned", a vector for each position, added to the embedding; or "rotary", queries and keys rotated
+            by an angle proportional to the position.
+        dtype: of the blocks' computations: "float32", or "bfloat16" for accelerators (on CPUs it is slower).
+            Parameters, norms, softmaxes and logits are float32.
 
-    In float32 too, matrix products have the precision that the device prefers: on GPUs and TPUs some bits are left out,
-    which serves training; `jax.default_matmul_precision("highest")` keeps them.
+    Float32 matrix products have the device's default precision, TF32 or bfloat16 on GPUs and TPUs;
+    `jax.default_matmul_precision("highest")` changes that.
 
-    Raises ValueError for fields that make no sense together.
+    Raises ValueError for fields that are out of range or do not fit together.
     """
 
     vocab_size: int
@@ -114,11 +114,11 @@ class Decoder(nn.Module):
         for name, known in (("positions", POSITIONS), ("dtype", DTYPES)):
             if getattr(self, name) not in known:
                 value = getattr(self, name)
-                raise ValueError(f"{name}={value!r}: there is no such; {nearest(str(value), known)}")
+                raise ValueError(f"{name}={value!r}: unknown; {nearest(str(value), known)}")
         if self.width % self.heads:
             raise ValueError(f"width={self.width}: must be a multiple of heads={self.heads}")
         if self.positions == "rotary" and self.width // self.heads % 2:
-            raise ValueError(f"width={self.width}: rotary positions need an even number of features for each head")
+            raise ValueError(f"width={self.width}: rotary positions need an even number of features per head")
         super().__post_init__()
 
     def setup(self) -> None:
@@ -136,15 +136,15 @@ class Decoder(nn.Module):
         return self.logits(self.embed(self.before(tokens_BxL).ravel()))
 
     def before(self, tokens_BxL: Array) -> Array:
-        """What stands before each token, (B, L) int32: the beginning of the sequence, and all tokens but the last."""
+        """The token before each token, (B, L) int32; the begin-of-sequence token comes first."""
         return jnp.pad(tokens_BxL[:, :-1].astype(jnp.int32), ((0, 0), (1, 0)), constant_values=self.vocab_size)
 
     def embed(self, before_N: Array) -> Array:
-        """Embeddings (N, D) of these symbols."""
+        """Embeddings (N, D) of the tokens (N,)."""
         return lookup(self.embedding, before_N).astype(self.dtype)
 
     def logits(self, x_NxD: Array) -> Array:
-        """Logits (N, V) of every token of whole rows, from the embeddings of what stands before each."""
+        """Logits (N, V) of every token of whole rows, from the embeddings (N, D) of the tokens before each."""
         return self._forward(x_NxD, jnp.arange(self.window), [None] * self.depth)[0]
 
     def step(self, before_B: Array, position: Array, caches: list[Cache]) -> tuple[Array, list[Cache]]:

@@ -1,4 +1,4 @@
-"""What a decoder draws, and how likely it finds rows."""
+"""Sampling from a decoder, and the log-likelihood of rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..core.base import Array, PyTree
 from ..numerics.threefry import fused, uniform
 from .decoder import Decoder, log_likelihood_of
 
-_BLOCK = 128  # rows whose caches or logits are held at a time: at width 32 to 128 they fit into a CPU's caches
+_BLOCK = 128  # rows at a time: at width 32 to 128 their keys, values and logits fit into a CPU's caches
 
 
 def sample(
     key: Array, decoder: Decoder, variables: PyTree, n: int, temperature: Array, top_k: int | None = None
 ) -> Array:
-    """Draw n rows of tokens, (n, L) uint8. But for rounding, a row does not depend on how many are drawn.
+    """Rows of tokens drawn from the model, (n, L) uint8. Up to rounding, a row does not depend on n.
 
-    Logits are divided by the `temperature`, which may be traced; with `top_k` only the k likeliest symbols are drawn
-    (and those that are exactly as likely as the k-th). Of a model whose parameters are no numbers all tokens are 0.
+    Logits are divided by `temperature`, which may be traced. With `top_k` only the k most probable symbols are drawn
+    (and those exactly as probable as the k-th). A model with NaN parameters gives token 0 everywhere.
 
     Raises ValueError for a top_k that is not between 1 and the number of symbols.
     """
@@ -47,21 +47,21 @@ def sample(
 
 
 def draw(logits_BxV: Array, uniforms_B: Array, top_k: int | None = None) -> Array:
-    """Tokens (B,) int32 by the inverse of their distribution function, one uniform in (0, 1] each."""
+    """Tokens (B,) int32 by inversion of their distribution function, from a uniform in (0, 1] each."""
     highest_Bx1 = jnp.max(logits_BxV, axis=-1, keepdims=True)
     weights_BxV = jnp.exp(logits_BxV - highest_Bx1)
     if top_k is not None:
         least_Bx1 = jax.lax.top_k(logits_BxV, top_k)[0][:, -1:]
         weights_BxV = jnp.where(logits_BxV >= least_Bx1, weights_BxV, 0.0)
     size = logits_BxV.shape[-1]
-    # A product, which is faster than a cumulative sum. Sums up to one symbol and to the next add up the same numbers in
-    # the same order, and are equal where the next has no weight: it is never drawn.
+    # A matrix product is faster than a cumulative sum. The sums up to one symbol and up to the next add the same
+    # numbers in the same order, and are equal where the next has no weight: it is never drawn.
     sums_BxV = jnp.matmul(weights_BxV, jnp.triu(jnp.ones((size, size))), precision="highest")
     return jnp.sum(sums_BxV < uniforms_B[:, None] * sums_BxV[:, -1:], axis=-1, dtype=jnp.int32)
 
 
 def log_likelihood(decoder: Decoder, variables: PyTree, tokens_nxL: Array) -> Array:
-    """Log-likelihood (nats) of each token given those before it, (n, L); -inf from parameters that are no numbers."""
+    """Log-likelihood (nats) of each token given those before it, (n, L); -inf for a model with NaN parameters."""
 
     def block(tokens_BxL: Array) -> Array:
         return log_likelihood_of(decoder.apply(variables, tokens_BxL), tokens_BxL)
@@ -73,7 +73,7 @@ def log_likelihood(decoder: Decoder, variables: PyTree, tokens_nxL: Array) -> Ar
 
 
 def _in_blocks(function: Callable[[Array], Array], rows: Array) -> Array:
-    """`function` of rows (n, ...), of `_BLOCK` at a time; n is a multiple of that, or below it."""
+    """`function` of rows (n, ...), `_BLOCK` rows at a time; n is a multiple of that, or below it."""
     if len(rows) <= _BLOCK:
         return function(rows)
     blocks = rows.reshape(-1, _BLOCK, *rows.shape[1:])

@@ -1,4 +1,4 @@
-"""What a decoder's blocks are made of that Linen does not have in this form: pure functions of arrays.
+"""Layers of the decoder as pure functions of arrays, with gradients that are fast on a CPU.
 
 Axis letters: B rows, L tokens of a row (M where they are attended to), N = B L tokens, row by row, H heads, E features
 of a head, D = H E features, V symbols.
@@ -19,8 +19,8 @@ _ROTARY_BASE = 10_000.0
 def lookup(table_VxD: Array, tokens_N: Array) -> Array:
     """Rows of the table, (N, D).
 
-    The gradient is a product with one-hot tokens. That of indexing would be a scatter, which adds in no fixed order on
-    a GPU, and the same key would give other bits.
+    The gradient is a product with one-hot tokens. The gradient of indexing is a scatter, whose order of additions on a
+    GPU is not fixed: the same key would give other bits.
     """
     return table_VxD[tokens_N]
 
@@ -40,7 +40,7 @@ lookup.defvjp(_lookup_forward, _lookup_backward)
 
 @jax.custom_vjp
 def dense(x_NxI: Array, kernel_IxO: Array) -> Array:
-    """The product (N, O); the gradient of the kernel is one that is fast on a CPU also where I > O."""
+    """The product (N, O), with a gradient of the kernel that is fast on a CPU also where I > O."""
     return x_NxI @ kernel_IxO
 
 
@@ -60,7 +60,7 @@ dense.defvjp(_dense_forward, _dense_backward)
 
 @jax.custom_vjp
 def product(a_BxHxLxM: Array, b_BxHxMxE: Array) -> Array:
-    """The product (B, H, L, E) for each row and head; both gradients are products that are fast on a CPU."""
+    """The product (B, H, L, E) for each row and head, with gradients that are fast on a CPU."""
     return a_BxHxLxM @ b_BxHxMxE
 
 
@@ -77,26 +77,26 @@ product.defvjp(_product_forward, _product_backward)
 
 
 def _transposed(matrix: Array) -> Array:
-    """The transpose, made before it is used: XLA:CPU has a fast product for all but a left factor to be transposed."""
+    """The transpose, materialised: XLA:CPU has no fast product with a transposed left factor."""
     return jax.lax.optimization_barrier(matrix.swapaxes(-1, -2))
 
 
 def split_heads(x_NxD: Array, length: int, heads: int) -> Array:
-    """(B, H, L, E): the layout in which a head's products run fastest, and a cache decodes twice as fast."""
+    """The heads (B, H, L, E) of (N, D): the layout with the fastest products; decoding is twice as fast."""
     x_BxLxHxE = x_NxD.reshape(-1, length, heads, x_NxD.shape[-1] // heads)
     return x_BxLxHxE.transpose(0, 2, 1, 3)
 
 
 def merge_heads(x_BxHxLxE: Array) -> Array:
-    """What `split_heads` made of (N, D), as it was."""
+    """(N, D) from its heads: the inverse of `split_heads`."""
     batch, heads, length, size = x_BxHxLxE.shape
     return x_BxHxLxE.transpose(0, 2, 1, 3).reshape(batch * length, heads * size)
 
 
 def attend(q_BxHxLxE: Array, k_BxHxMxE: Array, v_BxHxMxE: Array, seen_LxM: Array) -> Array:
-    """Softmax attention, (B, H, L, E), of each place to those it may see. The softmax is in float32.
+    """Softmax attention, (B, H, L, E), of each position to those that `seen_LxM` allows. The softmax is in float32.
 
-    What is not seen has a weight, and so a gradient, of exactly 0.
+    Masked positions have weight, and so gradient, exactly 0.
     """
     scores_BxHxLxM = product(q_BxHxLxE * q_BxHxLxE.shape[-1] ** -0.5, k_BxHxMxE.swapaxes(2, 3))
     scores_BxHxLxM = jnp.where(seen_LxM[None, None], scores_BxHxLxM.astype(jnp.float32), -jnp.inf)
@@ -105,7 +105,7 @@ def attend(q_BxHxLxE: Array, k_BxHxMxE: Array, v_BxHxMxE: Array, seen_LxM: Array
 
 
 def rotation(length: int, size: int) -> np.ndarray:
-    """Cosines and sines (2, L, E / 2) of the angles by which rotary positions turn each pair of a head's features.
+    """Cosines and sines (2, L, E / 2) of the angles of rotary positions, for each pair of a head's features.
 
     Source: Su et al. (2021), RoFormer, arXiv 2104.09864, equation 15.
     """
@@ -115,7 +115,7 @@ def rotation(length: int, size: int) -> np.ndarray:
 
 
 def rotate(x_BxHxLxE: Array, rotation_2xLxF: Array) -> Array:
-    """Queries or keys, turned; features i and i + E / 2 are a pair."""
+    """Queries or keys, rotated; features i and i + E / 2 are a pair."""
     cosine, sine = rotation_2xLxF[:, None, None].astype(x_BxHxLxE.dtype)
     first, second = jnp.split(x_BxHxLxE, 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, first * sine + second * cosine], axis=-1)

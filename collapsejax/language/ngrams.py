@@ -1,4 +1,4 @@
-"""How varied rows of tokens are: measures that need no model. An n-gram is n tokens in a row, n being `order`."""
+"""Diversity of rows of tokens, without a model. An n-gram is a run of n = `order` tokens."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def unigram_entropy(tokens_nxL: Array, vocab_size: int) -> Array:
 
 
 def distinct_ngrams(tokens_nxL: Array, vocab_size: int, order: int = 3) -> Array:
-    """Different n-grams over all n-grams of all rows, (): 1 if none occurs twice. Raises as `repeated_ngrams`.
+    """The number of different n-grams over that of all n-grams of all rows, (). Raises as `repeated_ngrams`.
 
-    It falls with the number of rows, so compare samples of one size. Source: Li et al. (2016), arXiv 1510.03055, who
+    It falls with the number of rows: compare samples of one size. Source: Li et al. (2016), arXiv 1510.03055, who
     divide by the number of tokens.
     """
     return _distinct(_codes(tokens_nxL, vocab_size, order).reshape(1, -1))
 
 
 def repeated_ngrams(tokens_nxL: Array, vocab_size: int, order: int = 3) -> Array:
-    """Share of the n-grams of a row that occurred in it before, mean over the rows, ().
+    """The share of the n-grams of a row that occur earlier in it, mean over the rows, ().
 
     Source: "seq-rep-n" of Welleck et al. (2020), arXiv 1908.04319: 1 - different n-grams / n-grams. Raises ValueError
     for an order that rows are too short for, or for which n-grams cannot be numbered in 32 bits.

@@ -18,17 +18,16 @@ class Training(Module):
     """How a decoder is trained. One of `num_steps` and `num_epochs` is None.
 
     Args:
-        num_steps: minibatches, however many rows there are. May be traced, also as a float.
-        num_epochs: or as many minibatches as hold the rows that are there (of weight above 0) this many times, rounded
-            up. May be traced, too.
+        num_steps: number of minibatches. May be traced, also as a float.
+        num_epochs: number of passes over the rows of positive weight, rounded up to whole minibatches. May be traced.
         batch_size: rows of a minibatch.
-        learning_rate: the highest of AdamW.
-        weight_decay: of AdamW, on all parameters; like all of its steps, times the learning rate.
-        warmup_share: share of the steps in which the learning rate rises to its highest, in a line from 0.
-        final_share: what the learning rate falls to at the last step, in half a cosine, over its highest.
-        clip_norm: gradients whose norm, over all parameters, is larger are shortened to it.
+        learning_rate: peak learning rate of AdamW.
+        weight_decay: of AdamW, on all parameters, multiplied by the learning rate.
+        warmup_share: share of the steps in which the learning rate rises linearly from 0 to its peak.
+        final_share: learning rate at the last step over its peak, reached by half a cosine.
+        clip_norm: gradients of a larger global norm are scaled down to it.
 
-    Raises ValueError for numbers that make no sense.
+    Raises ValueError for values out of range.
     """
 
     num_steps: int | None = 300
@@ -44,7 +43,7 @@ class Training(Module):
         check_count("batch_size", self.batch_size)
 
     def check(self) -> None:
-        """Raise ValueError for floats that make no sense, and unless there is one number of steps."""
+        """Raise ValueError for values out of range, and unless exactly one of `num_steps` and `num_epochs` is given."""
         if (self.num_steps is None) == (self.num_epochs is None):
             given = f"num_steps={self.num_steps}, num_epochs={self.num_epochs}"
             raise ValueError(f"{given}: give one of them, and None for the other")
@@ -59,16 +58,16 @@ class Training(Module):
         check_positive("clip_norm", self.clip_norm)
 
     def steps(self, rows: Rows) -> Array:
-        """Minibatches that a fit to `rows` takes."""
+        """The number of minibatches of a fit to `rows`, ()."""
         if self.num_steps is not None:
             return jnp.asarray(self.num_steps, jnp.int32)
         num_present = jnp.sum(rows.weights > 0)
         batches = self.num_epochs * num_present / self.batch_size
-        # Less than rounding adds: 0.3 epochs of 160 rows are 3 minibatches of 16, not 4.
+        # Reduced by more than rounding adds: 0.3 epochs of 160 rows are 3 minibatches of 16, not 4.
         return jnp.maximum(jnp.ceil(batches * (1 - 1e-6)), 1).astype(jnp.int32)
 
     def rate(self, step: Array, num_steps: Array | int) -> Array:
-        """The learning rate of a step, from 0 on."""
+        """The learning rate of a step, counted from 0, ()."""
         done = (step + 1) / num_steps
         rise = jnp.minimum(done / jnp.maximum(self.warmup_share, 1e-9), 1.0)
         fall = jnp.clip((done - self.warmup_share) / jnp.maximum(1 - self.warmup_share, 1e-9), 0.0, 1.0)
@@ -76,7 +75,7 @@ class Training(Module):
         return self.learning_rate * rise * cosine
 
     def optimizer(self, num_steps: Array | int) -> optax.GradientTransformation:
-        """Gradient clipping, then AdamW, for a fit of so many steps."""
+        """Gradient clipping followed by AdamW, for a fit of `num_steps` steps."""
         adamw = optax.adamw(lambda step: self.rate(step, num_steps), weight_decay=self.weight_decay)
         return optax.chain(optax.clip_by_global_norm(self.clip_norm), adamw)
 
@@ -84,9 +83,9 @@ class Training(Module):
 def fit(key: Array, decoder: Decoder, variables: PyTree, rows: Rows, training: Training) -> tuple[PyTree, Array]:
     """(variables, training loss) after training from `variables` on.
 
-    `rows` have tokens (C, L); each row of a minibatch is one of them, drawn by weight with replacement. Room behind the
-    rows makes no difference. The loss is the mean over the last tenth of the steps (at least one) of what a minibatch's
-    was before the step, in nats a token; +inf where one of these was no number, since training diverged.
+    `rows` have tokens (C, L); the rows of a minibatch are drawn from them by weight, with replacement. Padding makes no
+    difference. The loss is the mean, over the last tenth of the steps (at least one), of the minibatch loss before the
+    step, in nats a token; +inf where one of these is NaN, since training diverged.
     """
     num_steps = training.steps(rows)
     first_counted = num_steps - (num_steps + 9) // 10

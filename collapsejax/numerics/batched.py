@@ -1,7 +1,7 @@
-"""Functions of one seed's arrays that are computed for many seeds with these on the last axis.
+"""Small matrix operations that run for many seeds at once, with the seeds on the last axis.
 
-Under vmap a seed's matrices lie one after the other, and a loop over a row of ten numbers makes no use of a CPU's
-vectors. With the seeds last, an operation on a number is one on a vector of seeds.
+Under vmap the matrices of the seeds lie one after the other in memory, and a loop over a row of ten numbers leaves a
+CPU's vectors idle. With the seeds on the last axis, each scalar operation becomes a vector operation over seeds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..core.base import Array, PyTree
 _BLOCK = 12  # columns that are written out one by one: ten times as fast as a loop, but slower to compile
 
 
-def lanes_last(function: Callable[..., Array]) -> Callable[..., Array]:
-    """From a function of arrays whose last axis is the seeds, that of one seed's arrays; under vmap the former runs."""
+def seeds_last(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A function of one seed's arrays, from one of arrays with the seeds on the last axis, which runs under vmap."""
 
     @custom_vmap
     def of_one(*arguments: Array) -> Array:
@@ -28,35 +28,35 @@ def lanes_last(function: Callable[..., Array]) -> Callable[..., Array]:
 
     @of_one.def_vmap
     def of_many(size: int, batched: list[bool], *arguments: Array) -> tuple[Array, bool]:
-        lanes = (
+        seeds = (
             jnp.moveaxis(argument, 0, -1) if own else jnp.broadcast_to(argument[..., None], (*argument.shape, size))
             for argument, own in zip(arguments, batched, strict=True)
         )
-        result = _in_order(function(*map(_in_order, lanes)))
+        result = _in_order(function(*map(_in_order, seeds)))
         return jnp.moveaxis(result, -1, 0), True
 
     return functools.wraps(function)(of_one)
 
 
 def unless(enough: Array, quick: PyTree, general: Callable[..., PyTree], *arguments: PyTree) -> PyTree:
-    """`quick` where `enough` (), else `general(*arguments)`, which is like it.
+    """`quick` where `enough` (), else `general(*arguments)`, of the same structure.
 
-    A loop of one turn or none, so that under vmap no seed pays for what none needs.
+    It is a loop of one iteration or none: under vmap a condition would compute both branches for all seeds.
     """
 
-    def turn(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+    def iterate(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
         missing, _ = carry
-        # XLA would take out of the loop, and always run, what does not depend on the loop's state.
+        # XLA hoists what does not depend on the carry out of the loop, and would always run it.
         own = jax.tree.map(lambda leaf: jnp.where(missing, leaf, jnp.zeros_like(leaf)), arguments)
         return ~missing, general(*own)
 
-    return jax.lax.while_loop(lambda carry: carry[0], turn, (~enough, quick))[1]
+    return jax.lax.while_loop(lambda carry: carry[0], iterate, (~enough, quick))[1]
 
 
 def cholesky(matrix: Array) -> Array:
     """The lower-triangular L (d, d) with L L' = matrix (d, d), which is symmetric; NaN unless it is positive definite.
 
-    A block of columns at a time: what the columns before it leave is a matrix product, and the rest is done in lanes.
+    A block of columns at a time: a matrix product subtracts what the columns before it explain.
     """
     dim = len(matrix)
     if dim <= _BLOCK:
@@ -81,7 +81,8 @@ def cholesky(matrix: Array) -> Array:
 def solve_lower(lower: Array, right: Array) -> Array:
     """The X (d, m) with lower X = right (d, m), for a lower-triangular matrix (d, d), by forward substitution.
 
-    A block of rows at a time: less what those before it explain, times the inverse of the block on the diagonal.
+    A block of rows at a time: what those before it explain is subtracted, and the rest multiplied by the inverse of
+    the block on the diagonal.
     """
     if len(lower) <= _BLOCK:
         return _substitute(lower, right)
@@ -110,7 +111,7 @@ def solve_upper(upper: Array, right: Array) -> Array:
     return solve_lower(upper[::-1, ::-1], right[::-1])[::-1]
 
 
-@lanes_last
+@seeds_last
 def _substitute(lower: Array, right: Array) -> Array:
     solved: list[Array] = []
     for row, left in zip(lower, right, strict=True):
@@ -120,16 +121,16 @@ def _substitute(lower: Array, right: Array) -> Array:
     return jnp.stack(solved)
 
 
-def _in_order(lanes: Array) -> Array:
-    """With the last axis contiguous also in memory, where XLA would rather transpose nothing but the indices."""
-    return with_layout_constraint(lanes, Layout(major_to_minor=tuple(range(lanes.ndim))))
+def _in_order(array: Array) -> Array:
+    """The array with its last axis contiguous in memory; XLA would otherwise only relabel the axes."""
+    return with_layout_constraint(array, Layout(major_to_minor=tuple(range(array.ndim))))
 
 
-@lanes_last
+@seeds_last
 def _eliminate(square: Array, panel: Array) -> Array:
     """The X (r, b) with X C' = panel (r, b), for square (b, b) = C C' with C lower triangular.
 
-    Written without a mask and with sums of named terms: XLA makes vector code of these alone.
+    Without a mask, and with explicit sums of terms: XLA vectorises only these.
     """
     columns: list[Array] = []
     solved: list[Array] = []

@@ -1,4 +1,4 @@
-"""Exact samplers of integer counts: binomial, hypergeometric, and both for many outcomes.
+"""Exact samplers of counts: binomial, hypergeometric, multinomial and multivariate hypergeometric.
 
 Counts are float32 whole numbers, exact up to 2**24; every parameter may be traced, and all elements of an array are
 drawn at once. Two samplers serve both laws. Below a mean of 8 a uniform is inverted by adding up probabilities from 0
@@ -12,8 +12,8 @@ Let c be the stationary point of the sum of F over the cells of the law (x and n
 table) less what is linear in x. About it F(y) = F(c) + (y - c) log c + D(y, c), D(y, c) = y log(y / c) - (y - c) >= 0,
 and the terms with log c cancel. So log pmf = constant - sum D - sum s, where nothing is large unless the pmf is small.
 D is taken from y - c, the same in all cells but for the sign, after Loader (2000), "Fast and accurate computation of
-binomial probabilities". For n draws with chance p the places c are (n + 1) p and (n + 1) (1 - p); for a table they are
-products of margins, each with 1 added, over the total with 2 added.
+binomial probabilities". For n draws with probability p the points c are (n + 1) p and (n + 1) (1 - p); for a table they
+are products of margins, each with 1 added, over the total with 2 added.
 
 Probabilities have the errors of float32: the mean is right to some 1e-7 of itself, a probability to 1e-6.
 """
@@ -31,14 +31,14 @@ from ..core.base import Array
 from .threefry import Stream
 
 _LARGEST_SUM = 8.0  # mean up to which probabilities are added up: steps are cheap, but as many as the count
-_NO_CHANCE = 1e-10  # a tail of less is rounding: 1 minus a sum
+_NO_CHANCE = 1e-10  # a tail below this is the rounding of 1 minus a sum
 
 
 class _Law(NamedTuple):
     """A law on 0 ... top, so reflected that its mean is at most top / 2, by what the two samplers need.
 
     `ratio(x)` is pmf(x + 1) / pmf(x); `cells(x)` are the counts whose factorials the pmf divides by, with the signs of
-    x in them, and `centres` their places c.
+    x in them, and `centres` their points c.
     """
 
     mean: Array
@@ -52,14 +52,14 @@ class _Law(NamedTuple):
 
 
 def binomial(key: Array, n: Array, p: Array) -> Array:
-    """Successes among n trials of chance p, elementwise: `n` whole numbers up to 2**24, `p` in [0, 1], equal shapes."""
+    """Successes in n trials of probability p, elementwise: n whole numbers up to 2**24, p in [0, 1], equal shapes."""
     n, p = jnp.asarray(n, dtype=float), jnp.asarray(p, dtype=float)
     x = _binomial(Stream.of(key), n, jnp.minimum(p, 1 - p))
     return jnp.where(p > 0.5, n - x, x)
 
 
 def hypergeometric(key: Array, good: Array, bad: Array, draws: Array) -> Array:
-    """Good ones among `draws` <= good + bad taken without replacement, elementwise: whole numbers up to 2**24."""
+    """Good items among `draws` <= good + bad drawn without replacement, elementwise: whole numbers up to 2**24."""
     good, bad, draws = (jnp.asarray(value, dtype=float) for value in (good, bad, draws))
     return _hypergeometric(Stream.of(key), draws, good, bad)
 

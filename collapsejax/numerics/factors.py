@@ -70,6 +70,7 @@ class Factor(Module):
 
 
 def from_columns(columns: Array, log_scale: Array) -> Factor:
+    """The factor with columns `columns` (d, d) times exp(`log_scale`) (d,), normalised to unit columns."""
     square = jnp.sum(columns**2, axis=0)
     inverse = jax.lax.rsqrt(jnp.where(square > 0, square, 1.0))
     return Factor(columns * inverse[None, :], jnp.where(square > 0, log_scale - jnp.log(inverse), -jnp.inf))
@@ -83,9 +84,9 @@ def zero_factor(like: Array) -> Factor:
 def grown_factor(a: Factor, log_share: Array, lower: Array, step: Array) -> Factor:
     """Factor of A A' + A' S A' for S = exp(2 log_share) (lower lower' + step step'): A C with C C' = I + S.
 
-    lower (d, d), step (d,). Nothing collapsed is factorised, nor multiplied by itself, and what is singular stays so.
+    lower (d, d), step (d,). No collapsed matrix is factored or squared, and a singular one stays singular.
     """
-    if len(step) == 1:  # which XLA fuses with what is before and behind it, without a concatenation
+    if len(step) == 1:  # XLA fuses this with its producer and its consumer, without a concatenation
         added = jnp.exp(2 * log_share) * (lower**2 + step[:, None] ** 2)
         return a.times(jnp.sqrt(1 + added))
     columns = jnp.exp(log_share) * jnp.concatenate([lower, step[:, None]], axis=1)
@@ -106,8 +107,8 @@ def correlation_root(gram: Array) -> tuple[Array, Array, Array]:
 def is_safe(lower: Array) -> Array:
     """Whether the Cholesky factor of correlations has no small pivot.
 
-    The largest is 1, but a vanishing one may be infinite: XLA may compute it twice, and round once to 0, whose inverse
-    then multiplies the other.
+    The largest is 1, but a vanishing one may be infinite: XLA may compute it twice, round it to 0 once, and multiply
+    the other by the inverse of that.
     """
     pivots = jnp.diagonal(lower)
     return jnp.all((pivots > _SAFE_PIVOT) & (pivots < 2))
@@ -116,9 +117,9 @@ def is_safe(lower: Array) -> Array:
 def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     """Factor of A A' + B B' + v v', vector (d,).
 
-    Adding never lowers a pivot, so a pivot that A or B has is kept; one that neither has is kept only when it stands
-    out of the rounding, since the columns of B are often combinations of those of A, and only up to the rank that the
-    sum can have.
+    Adding never lowers a pivot, so a pivot of A or B is kept. One that neither has is kept only if it exceeds the
+    rounding, since the columns of B are often combinations of those of A, and only up to the rank that the sum can
+    have.
     """
     scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
     scale = jnp.maximum(scale, jnp.log(jnp.max(jnp.abs(vector))))
@@ -129,7 +130,7 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
     supported = (jnp.diagonal(a.unit) != 0) | (jnp.diagonal(b.unit) != 0)
     noise = estimated_noise(lower, stacked, supported)
     present = supported | (jnp.abs(jnp.diagonal(lower)) > noise)
-    # The estimate leaves out what new pivots explain. Behind the last pivot there can be, a column is rounding alone.
+    # The estimate ignores what new pivots explain. After the last possible pivot a column is rounding alone.
     rank = sum(jnp.sum(part.log_scale > -jnp.inf) for part in (a, b)) + jnp.any(vector != 0)
     behind = ~supported & (jnp.cumsum(present) - present >= rank)
     lower = jnp.where(behind[None, :], 0.0, drop(lower, ~present, noise))
@@ -139,8 +140,8 @@ def sum_factor(a: Factor, b: Factor, vector: Array) -> Factor:
 def regression_sum(a: Factor, b: Factor) -> Factor:
     """Factor of A A' + B B', as `sum_factor` with no vector, where the last of the d + 1 coordinates is a response.
 
-    The d others seldom collapse: by the Cholesky factor of what they add up to, and the response's residuals; where
-    their pivots are small, by reflections.
+    The d others seldom collapse, so the Cholesky factor of their sum is used, with the residuals of the response; where
+    its pivots are small, reflections are.
     """
     scale = jnp.maximum(jnp.max(a.log_scale), jnp.max(b.log_scale))
     scale = jnp.where(jnp.isneginf(scale), 0.0, scale)
@@ -150,7 +151,7 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
     products = sum(jnp.matmul(x, z, precision="highest") for x, z in zip(across, along, strict=True))
     response = solve_lower(root, (products * unit)[:, None])
     weights = solve_upper(root.T, response)[:, 0] * unit
-    # Of each part by itself: the difference of the squared lengths would cancel.
+    # The residuals of each part: a difference of squared lengths would cancel.
     residuals = [z - jnp.matmul(weights, x, precision="highest") for x, z in zip(across, along, strict=True)]
     residuals = jnp.concatenate([*residuals, jnp.stack(left)])
     largest = jnp.max(jnp.abs(residuals))
@@ -164,7 +165,7 @@ def regression_sum(a: Factor, b: Factor) -> Factor:
 def triangle(rows: Array) -> Array:
     """Lower-triangular L (d, d) with L L' = rows' rows; rows (C, d), C >= 1.
 
-    Householder's reflections, coordinate by coordinate; what they leave above the diagonal is not looked at.
+    By Householder reflections, coordinate by coordinate; entries above the diagonal are ignored.
     """
     count, dim = rows.shape
     if dim == 1:
@@ -189,9 +190,9 @@ def triangle(rows: Array) -> Array:
 
 
 def estimated_noise(lower: Array, rows: Array, explaining: Array) -> Array:
-    """What the rounding of `rows` (C, d) alone can leave of each coordinate where others explain it, (d,).
+    """The residual that rounding of `rows` (C, d) alone can leave of each coordinate, (d,).
 
-    With c_k the coefficients of the `explaining` coordinates (d,) before it, what is left of coordinate j is
+    With c_k the coefficients of the `explaining` coordinates (d,) before it, the residual of coordinate j is
     x_j - sum_k c_k x_k, and so carries the rounding of x_j and of every x_k times c_k.
     """
     identity = jnp.eye(rows.shape[1])
@@ -203,9 +204,9 @@ def estimated_noise(lower: Array, rows: Array, explaining: Array) -> Array:
 
 
 def drop(lower: Array, absent: Array, noise: Array) -> Array:
-    """Without the absent pivots, and without what is noise below them, which would build up over the generations.
+    """The factor without the absent pivots and the noise below them, which would build up over the generations.
 
-    What stands out of the noise stays; it is variance of later coordinates.
+    Entries above the noise stay: they are variance of later coordinates.
     """
     column = absent[None, :] & (jnp.abs(lower) <= noise[:, None])
     return jnp.where(column | jnp.diag(absent), 0.0, lower)

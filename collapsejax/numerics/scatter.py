@@ -1,4 +1,4 @@
-"""Factors of the scatter of rows, and the decision how many pivots they have."""
+"""Triangular factors of the scatter of rows, and their numerical rank."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..core.base import Array
 from .batched import unless
 from .factors import Factor, correlation_root, drop, estimated_noise, from_columns, is_safe, triangle
 
-_CLEAR = 1e4  # correlations are factored of coordinates that are this many roundings of the data long
-_SMALL_SQUARE = 1e-20  # beyond it, and its inverse, products of rows may leave float32's range
+_CLEAR = 1e4  # coordinates at least this many roundings of the data long are factored by their correlations
+_SMALL_SQUARE = 1e-20  # below it, or above its inverse, products of rows may leave float32's range
 _GOLDEN = 0x9E3779B1  # an odd number whose powers have all bits
 
 
 def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
     """Factor of sum_i w_i (x_i - mean)(x_i - mean)'.  rows (C, d), weights (C,), mean (d,) = the weighted mean.
 
-    c rows of positive weight leave c - 1 - j degrees of freedom to pivot j: none, and it is zero. A pivot that drowns
-    in the rounding of the rows is zero too, unless it has a single degree of freedom: such a one is small by chance
-    with a probability of the order of its size, the others with that probability squared or less.
+    With c rows of positive weight pivot j has c - 1 - j degrees of freedom; without any it is zero. A pivot below the
+    rounding of the rows is zero as well, unless it has a single degree of freedom: such a pivot is small by chance with
+    a probability of the order of its size, the others with that probability squared or less.
     """
     root = jnp.sqrt(weights)[:, None]
     offset = jnp.sqrt(jnp.sum(weights)) * mean
@@ -31,7 +31,7 @@ def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
     def reflected(rows: Array, offset: Array, count: Array) -> Factor:
         return _reflected(rows, offset, count - jnp.arange(rows.shape[1]))
 
-    if len(rows) <= rows.shape[1]:  # singular, which the correlations would turn out to be
+    if len(rows) <= rows.shape[1]:  # singular: the correlations would be, too
         return reflected(centred, offset, count)
     return _factor(centred, offset, count, reflected)
 
@@ -39,8 +39,8 @@ def scatter_factor(rows: Array, weights: Array, mean: Array) -> Factor:
 def gram_factor(rows: Array, weights: Array) -> Factor:
     """Factor of sum_i w_i x_i x_i'.  rows (C, d), weights (C,); the last coordinate is a response to the others.
 
-    Pivots are dropped as in `scatter_factor`. Rows that have the others in common, as where a design is used again, are
-    one row for their degrees of freedom.
+    Pivots are dropped as in `scatter_factor`. Rows with equal values of the others, as where a design is used again,
+    count once in the degrees of freedom.
     """
     weighted = jnp.sqrt(weights)[:, None] * rows
     num_others = rows.shape[1] - 1
@@ -58,7 +58,7 @@ def gram_factor(rows: Array, weights: Array) -> Factor:
 
 
 def _num_distinct(rows: Array, present: Array) -> Array:
-    """How many of the `present` (C,) rows (C, d) differ from one another, (); by hashes of 32 bits."""
+    """The number of different rows among the `present` (C,) of rows (C, d), (); by hashes of 32 bits."""
     bits = jax.lax.bitcast_convert_type(rows.astype(jnp.float32), jnp.uint32)
     powers = np.array([pow(_GOLDEN, place + 1, 2**32) for place in range(rows.shape[1])], np.uint32)
     hashes = jnp.sum(bits * powers[None, :], axis=1, dtype=jnp.uint32)
@@ -67,10 +67,10 @@ def _num_distinct(rows: Array, present: Array) -> Array:
 
 
 def _factor(rows: Array, offset: Array, count: Array, general: Callable[..., Factor], *arguments: Array) -> Factor:
-    """Factor of rows' rows, of rank `count` at most; `rows` (C, d) carry the rounding of rows and `offset` (d,).
+    """Factor of rows' rows, of rank at most `count`; `rows` (C, d) carry the rounding of rows and `offset` (d,).
 
-    By the Cholesky factor of the correlations, which is fast, and as exact as reflections as long as no pivot is small;
-    else `general(rows, offset, count, *arguments)`.
+    It is computed by the Cholesky factor of the correlations, which is fast and as exact as reflections as long as no
+    pivot is small, else by `general(rows, offset, count, *arguments)`.
     """
     gram = jnp.matmul(rows.T, rows, precision="highest")
     square = jnp.diagonal(gram)
@@ -83,13 +83,13 @@ def _factor(rows: Array, offset: Array, count: Array, general: Callable[..., Fac
 
 
 def _reflected(rows: Array, offset: Array, degrees: Array) -> Factor:
-    """As `_factor` by reflections; `degrees` of freedom of each pivot (d,)."""
+    """The same factor by Householder reflections; `degrees` (d,) of freedom of each pivot."""
     largest = jnp.max(jnp.abs(rows), initial=0.0)
     scale = jnp.where(largest > 0, largest, 1.0)
     lower = triangle(rows / scale)
     rounded = jnp.concatenate([rows, offset[None, :]]) / scale
     pivots = jnp.abs(jnp.diagonal(lower))
-    # The first pivot that is noise spoils the estimates behind it, which are made again without it.
+    # The first pivot that is noise spoils the estimates after it, which are therefore computed again without it.
     possible = (pivots > 0) & (degrees > 0)
     noise = estimated_noise(lower, rounded, possible)
     doubtful = (degrees >= 2) & (pivots <= noise)

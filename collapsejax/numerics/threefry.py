@@ -1,8 +1,8 @@
-"""JAX's random bits, made by code that XLA can fuse into what uses them.
+"""JAX's random bits, by code that XLA fuses into the loop that consumes them.
 
-`jax.random`'s threefry is compiled as a loop of its own on a CPU. Here the same hash is written out as operations on
-uint32, which become part of the loop that consumes the bits: the bits are the same, at a fraction of the time, and
-programs compile faster.
+On a CPU, XLA compiles `jax.random`'s threefry as a loop of its own. Here the same hash is written out as operations on
+uint32, which become part of the consuming loop: the bits are the same, at a fraction of the time, and programs compile
+faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jax.extend.random import define_prng_impl, threefry_prng_impl
 from ..core.base import Array
 
 _PLAIN = "threefry2x32"
-_UNROLLED_KEYS = 16  # keys that a split makes one by one, so that those nobody uses are never computed
+_UNROLLED_KEYS = 16  # keys that a split computes one by one, so that XLA drops those that are not used
 
 
 @jax.jit
@@ -26,11 +26,11 @@ def _hash(low: Array, high: Array, a: Array, b: Array) -> tuple[Array, Array]:
     """Threefry with 20 rounds of the counter (a, b) under the key (low, high). Source: Salmon et al. (2011), SC '11."""
     keys = (low, high, low ^ high ^ np.uint32(0x1BD11BDA))
     a, b = a + keys[0], b + keys[1]
-    for turn in range(5):
-        for bits in ((13, 15, 26, 6), (17, 29, 16, 24))[turn % 2]:
+    for group in range(5):
+        for bits in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
             a = a + b
             b = ((b << np.uint32(bits)) | (b >> np.uint32(32 - bits))) ^ a
-        a, b = a + keys[(turn + 1) % 3], b + (keys[(turn + 2) % 3] + np.uint32(turn + 1))
+        a, b = a + keys[(group + 1) % 3], b + (keys[(group + 2) % 3] + np.uint32(group + 1))
     return a, b
 
 
@@ -69,10 +69,10 @@ _FUSED = define_prng_impl(
 
 
 def fused(keys: Array) -> Array:
-    """The same keys, whose bits are made by code that can be fused; keys that are not JAX's threefry stay as they are.
+    """The same keys with fusible random bits; keys of another implementation than threefry are returned unchanged.
 
-    Functions of `jax.random` give the same numbers for them, with JAX's default `jax_threefry_partitionable`, but for
-    `jax.random.poisson`, which refuses them.
+    Functions of `jax.random` return the same numbers for them (with JAX's default `jax_threefry_partitionable`), except
+    `jax.random.poisson`, which raises an error.
     """
     if str(jax.random.key_impl(keys)) != _PLAIN:
         return keys
@@ -80,16 +80,16 @@ def fused(keys: Array) -> Array:
 
 
 def plain(keys: Array) -> Array:
-    """What `fused` made of keys, as they were."""
+    """The keys from which `fused` made these."""
     if jax.random.key_impl(keys) != _FUSED:
         return keys
     return jax.random.wrap_key_data(jax.random.key_data(keys), impl=_PLAIN)
 
 
 def bits_by_column(key: Array, num_rows: int, num_columns: int) -> Array:
-    """32 random bits for each place of a matrix, (num_columns, num_rows): those of `jax.random.bits`, transposed.
+    """The 32 random bits of `jax.random.bits` for a matrix, transposed: (num_columns, num_rows) uint32.
 
-    Computed column by column: a loop over a short row makes little use of a CPU's vectors.
+    They are computed column by column: a loop over a short row leaves most of a CPU's vector idle.
     """
     key = fused(key)
     if jax.random.key_impl(key) != _FUSED:
@@ -101,9 +101,9 @@ def bits_by_column(key: Array, num_rows: int, num_columns: int) -> Array:
 
 
 class Stream(NamedTuple):
-    """Pairs of random words for every place and try: 64 bits from a key, and the first place.
+    """Pairs of random words for every position and attempt: 64 bits from a key, and the first position.
 
-    A key is used for one stream, and for nothing else.
+    A key is used for one stream and for nothing else.
     """
 
     low: Array
@@ -116,16 +116,16 @@ class Stream(NamedTuple):
         low, high = data if data.shape == (2,) else jax.random.bits(key, (2,), jnp.uint32)
         return cls(low, high, jnp.uint32(0))
 
-    def words(self, tries: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    def words(self, attempt: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
         """Two arrays (shape) of 32 random bits each."""
         place = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) + self.start
-        return _hash(self.low, self.high, place, jnp.broadcast_to(jnp.uint32(tries), shape))
+        return _hash(self.low, self.high, place, jnp.broadcast_to(jnp.uint32(attempt), shape))
 
-    def uniforms(self, tries: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Two arrays (shape) of uniforms in (0, 1] of 32 bits, fine near 0."""
-        return tuple(uniform(word) for word in self.words(tries, shape))
+    def uniforms(self, attempt: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Two arrays (shape) of uniforms in (0, 1] with 32 bits, and full relative precision near 0."""
+        return tuple(uniform(word) for word in self.words(attempt, shape))
 
 
 def uniform(word: Array) -> Array:
-    """32 random bits as a number in (0, 1], as fine near 0 as the bits allow."""
+    """A uniform in (0, 1] from 32 random bits, float32; its relative precision near 0 is that of the bits."""
     return (word.astype(jnp.float32) + 0.5) * np.float32(2**-32)

@@ -1,4 +1,4 @@
-"""Figures from results. Nothing is simulated here; every function returns a matplotlib Figure in the `STYLE`."""
+"""Figures of results. Every function returns a matplotlib Figure drawn in `STYLE`; none of them simulates."""
 
 from __future__ import annotations
 

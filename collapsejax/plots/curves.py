@@ -1,4 +1,4 @@
-"""Curves of metrics against model-fitting iteration."""
+"""The figure of metrics against model-fitting iteration."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..results.dataset import line_dimensions, metrics_in, summarize
+from ..results.dataset import metrics_in, summarize
 from ..results.metrics import check_metrics
 from ..theory import trusted
+from .panels import one_line_dimension
 from .style import (
     COLUMN_WIDTH,
     EXACT,
@@ -28,31 +29,29 @@ from .style import (
 )
 
 _DECADES_FOR_LOG = 1.5
-_MOST_SKEWNESS = 2.0  # of a mean that is drawn as a line with a band
-_TIMES_SEEN = 8  # how much larger a relative variance is than that of the seeds, if they miss most of it
+_MOST_SKEWNESS = 2.0  # of the distribution of a mean that is drawn with a band
+_TIMES_SEEN = 8  # a variance that the tail suggests counts where it is this many times that of the seeds
 
 
 def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: xr.Dataset | None = None) -> Figure:
-    """Mean over the seeds with a 95 % band against model-fitting iteration: a row a metric, a column a workflow.
+    """A figure of the mean over the seeds against iteration, with a row for each metric and a column for each workflow.
+
+    The mean and its 95 % band are of the finite values: 1.96 standard errors of the mean, or on a logarithmic axis of
+    its logarithm. The axis is logarithmic where positive means span more than a decade and a half. The mean of a metric
+    that is never negative, such as a trace under replace, comes to depend on a few seeds (see `theory.trusted`): from
+    there on it is dotted and has no band, and a dashed line shows the median. Three workflows are as wide as a column
+    of a two-column page.
 
     Args:
         dataset: as from `sweep` or `open`, with dimensions workflow, seed or statistic, generation, and at most one
-            more, which gives a line each.
-        metrics: names of variables. Default: all that are finite somewhere.
-        exact: as from `exact_curves`: drawn as thin dark lines where it has numbers, and only there.
+            more, whose values give the lines.
+        metrics: names of variables. Default: all with a finite mean somewhere.
+        exact: as from `exact_curves`; drawn as thin dark lines where it is finite.
 
-    The mean and its band are those of the seeds whose value is finite: 1.96 standard errors of the mean, or on a
-    logarithmic axis of its logarithm. The axis is logarithmic where positive means span more than a decade and a half.
-    From where a few seeds carry the mean of a metric that is never negative, such as a trace under replace, it is
-    dotted and has no band (see `theory.trusted`), and the median is there too, dashed; log-determinants have no such
-    end.
-    Three workflows fill a column of a two-column page.
-
-    Raises ValueError for a metric that is not there, naming the nearest, and for more dimensions.
+    Raises:
+        ValueError: for an unknown metric, naming the nearest, and for more dimensions.
     """
-    swept = line_dimensions(dataset)
-    if len(swept) > 1:
-        raise ValueError(f"dimensions {', '.join(swept)}: a figure shows one; choose a value of the others with .sel")
+    swept = one_line_dimension(dataset)
     if metrics is not None:
         check_metrics(metrics, metrics_in(dataset))
     else:
@@ -110,13 +109,13 @@ def _draw_metric(
 
 
 def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -> str | None:
-    """Draw a line, or say why there is none."""
-    mean, se = line.sel(statistic="mean").values, line.sel(statistic="se").values
+    """Draw a line; return None, or a text that says why it cannot be drawn."""
+    mean, standard_error = (line.sel(statistic=name).values for name in ("mean", "standard_error"))
     if not np.isfinite(mean).any():
         return "not there" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite"
     shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
     mean = np.where(shown, mean, np.nan)
-    # Up to the first mean that a few seeds carry; those behind it are dotted, from the last one before them on.
+    # Solid up to the first mean that depends on a few seeds; dotted from the last solid point on.
     good = np.logical_and.accumulate(~shown | _informative(line))
     solid = np.where(good, mean, np.nan)
     axis.plot(line.iteration, solid, color=colour, label=label)
@@ -126,16 +125,16 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
         median = line.sel(statistic="median").values
         shown = behind & np.isfinite(median) & ((median > 0) | (axis.get_yscale() == "linear"))
         axis.plot(line.iteration, np.where(shown, median, np.nan), color=colour, linestyle="--", linewidth=0.8)
-    low, high = band(axis, solid, se)
+    low, high = band(axis, solid, standard_error)
     axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
     return None
 
 
 def _informative(line: xr.DataArray) -> np.ndarray:
-    """Whether the means of a metric that is never negative are informative: `theory.trusted`.
+    """Where the means of a line are informative, see `theory.trusted`; everywhere for a metric with negative values.
 
-    Of values that few seeds carry, the variance among the seeds comes out too small. A log-normal variable with the
-    same upper tail tells: where its relative variance is several times larger, it is taken instead.
+    Where few seeds carry a mean, the variance over the seeds is too small. So where a log-normal variable with the same
+    upper tail has a relative variance several times larger, that variance is used.
     """
     of = {name: line.sel(statistic=name).values for name in ("mean", "variance", "min", "median", "q0.975", "count")}
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -9,24 +9,28 @@ import numpy as np
 import xarray as xr
 
 from ..results.dataset import milestones
-from .panels import draw_line, draw_points, finish, mean_and_standard_error, one_line_dimension, row_of_panels
+from ..results.statistics import mean_and_standard_error
+from .panels import draw_line, draw_points, finish, one_line_dimension, row_of_panels
 from .style import COLUMN_WIDTH, EXACT, STYLE, Figure, colours, in_published_order, label_of, legend_below, lines_of
 
 
 def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None) -> Figure:
-    """The mean excess of a metric over its first generation against iteration, both axes logarithmic.
+    """A figure of the mean excess of a metric over its first generation against iteration, on logarithmic axes.
 
-    A power of t is a straight line of that slope; what stays bounded turns flat. The 95 % band is that of the mean of
-    the seeds' own excesses. What is not positive is not there.
+    A power of t is a straight line with that slope; a bounded excess becomes flat. The 95 % band is of the mean of each
+    seed's own excess. Means that are not positive are left out.
 
     Args:
-        dataset: with all seeds, as from `sweep`; dimensions as for `curves`.
+        dataset: as from `sweep`, with all seeds; dimensions as for `curves`.
         metric: name of a variable.
-        exact: as from `exact_curves`; thin dark lines.
+        exact: as from `exact_curves`; drawn as thin dark lines.
+
+    Raises:
+        ValueError: for more than one swept dimension other than workflows.
     """
     swept = one_line_dimension(dataset)
     grown = dataset[metric].astype(float) - dataset[metric].isel(generation=0, drop=True)
-    mean, se = mean_and_standard_error(grown.isel(generation=slice(1, None)))
+    mean, standard_error = mean_and_standard_error(grown.isel(generation=slice(1, None)))
     known = None
     if exact is not None and metric in exact:
         known = (exact[metric] - exact[metric].isel(generation=0, drop=True)).isel(generation=slice(1, None))
@@ -36,7 +40,7 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
         for axis, workflow in zip(axes, workflows, strict=True):
             axis.set(xscale="log", yscale="log")
             for label, colour, line in lines_of(mean.sel(workflow=workflow), swept):
-                width = se.sel(workflow=workflow).sel({name: line[name] for name in swept})
+                width = standard_error.sel(workflow=workflow).sel({name: line[name] for name in swept})
                 draw_line(axis, line.iteration, line.values, width.values, colour, label)
             if not (mean.sel(workflow=workflow) > 0).any():
                 axis.text(0.5, 0.5, "never above\nthe first", transform=axis.transAxes, ha="center", va="center")
@@ -51,23 +55,25 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
 
 
 def against(dataset: xr.Dataset, metric: str, dimension: str) -> Figure:
-    """The mean of a metric against what was swept, at iterations 1, 10, 100 and so on: a line each, light to dark.
+    """A figure of the mean of a metric against a swept value, with a line for each of iterations 1, 10, 100, ...
+
+    The axis of the metric is linear up to 10 and logarithmic beyond.
 
     Args:
         dataset: with all seeds; dimensions workflow, `dimension`, seed and generation.
         metric: name of a variable.
-        dimension: what was swept, on a logarithmic axis. That of the metric is linear up to 10 and logarithmic beyond.
+        dimension: the swept dimension, on a logarithmic axis.
     """
     length = dataset.sizes["generation"]
     shown = [g for g in milestones(length) if str(g + 1).strip("0") == "1" or g == length - 1]
-    mean, se = mean_and_standard_error(dataset[metric].astype(float).isel(generation=shown))
+    mean, standard_error = mean_and_standard_error(dataset[metric].isel(generation=shown))
     workflows = in_published_order(dataset.workflow.values)
     with matplotlib.rc_context(STYLE):
         figure, axes = row_of_panels(workflows)
         for axis, workflow in zip(axes, workflows, strict=True):
             axis.set_xscale("log")
             for place, colour in enumerate(colours(len(shown))):
-                line, width = (of.sel(workflow=workflow).isel(generation=place) for of in (mean, se))
+                line, width = (of.sel(workflow=workflow).isel(generation=place) for of in (mean, standard_error))
                 draw_line(
                     axis, dataset[dimension], line.values, width.values, colour, f"{shown[place] + 1}", marker="o"
                 )
@@ -79,20 +85,20 @@ def against(dataset: xr.Dataset, metric: str, dimension: str) -> Figure:
 
 
 def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
-    """Mean time until one outcome is left against n, by the number of outcomes, with the leading order.
+    """A figure of the mean time until one outcome is left against n, with a line for each number of outcomes.
 
     Args:
-        datasets: by the number of outcomes K, "collapse_time" (num_samples, seed) and "leading" (num_samples), which is
-            2n(K-1)ln(K/(K-1)), a thin dark line.
+        datasets: by the number of outcomes K, datasets with "collapse_time" (num_samples, seed) and "leading"
+            (num_samples), its leading order 2n(K-1)ln(K/(K-1)), drawn as a thin dark line.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Samples per generation, n")
         for place, ((number, dataset), colour) in enumerate(zip(datasets.items(), colours(len(datasets)), strict=True)):
-            mean, se = mean_and_standard_error(dataset.collapse_time.astype(float))
+            mean, standard_error = mean_and_standard_error(dataset.collapse_time)
             axis.plot(dataset.num_samples, dataset.leading, **EXACT)
-            draw_points(axis, dataset.num_samples, mean.values, se.values, colour, f"{number}", place)
+            draw_points(axis, dataset.num_samples, mean.values, standard_error.values, colour, f"{number}", place)
         axis.plot([], [], **EXACT, label="$2n(K-1)\\,\\ln\\,K/(K-1)$")
         finish(axis, "Models until one outcome is left")
         axis.legend(title="Outcomes, K")
@@ -100,7 +106,11 @@ def collapse_times(datasets: Mapping[int, xr.Dataset]) -> Figure:
 
 
 def real_shares(shares: Mapping[str, np.ndarray]) -> Figure:
-    """The share of real rows in what each model is fitted to, by workflow, against iteration; no simulation."""
+    """A figure of the share of real rows in each training set against iteration, with a line for each workflow.
+
+    Args:
+        shares: by the workflow's name, the exact shares (G,).
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.6))
         axis = figure.subplots()
@@ -115,11 +125,11 @@ def real_shares(shares: Mapping[str, np.ndarray]) -> Figure:
 
 
 def loss_against_share(points: Mapping[str, np.ndarray], exact: Mapping[str, np.ndarray]) -> Figure:
-    """The last loss over the first against the share of real rows.
+    """A figure of the last loss, divided by the first, against the share of real rows in every training set.
 
     Args:
-        points: by the name of a way to mix, shares, means and standard errors (3, number of points).
-        exact: shares and exact values (2, number); thin dark lines.
+        points: by the workflow's name, shares, means and standard errors (3, number of points).
+        exact: by the workflow's name, shares and exact values (2, number), drawn as thin dark lines.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2))

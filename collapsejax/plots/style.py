@@ -1,4 +1,4 @@
-"""What all figures have in common: sizes, one sequence of colours, labels of axes."""
+"""The style of all figures: sizes, colours, labels of axes, confidence bands, legends."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ STYLE = {
     "mathtext.default": "regular",
     "pdf.fonttype": 42,  # text stays text in a PDF
 }
-"""What all figures of this library are drawn with; `matplotlib.pyplot.rcParams.update(STYLE)` gives it to your own."""
+"""The matplotlib settings of all figures; `matplotlib.pyplot.rcParams.update(STYLE)` applies them to your own."""
 COLUMN_WIDTH = 3.4  # inches, of a two-column page
-_BAND = 1.96
-_MOST_RELATIVE = 2.0  # of a band's half width
-EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # of a line that is no simulation
+_BAND = 1.96  # standard errors in half a 95 % band
+_MOST_RELATIVE = 2.0  # half width of a band on a logarithmic axis, in units of the mean
+EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # the style of exact curves
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure that notebooks show, without pyplot, which would keep it in memory. It is saved for print."""
+    """A figure that notebooks display without pyplot, which would keep it in memory; it is saved at 300 dpi."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, dpi=300, **options)
@@ -62,37 +62,40 @@ class Figure(matplotlib.figure.Figure):
 
 
 def colours(number: int) -> np.ndarray:
-    """So many colours of one sequence, from light to dark, that readers with any colour vision can tell apart."""
+    """Colours (number, 4) from light to dark that readers with any colour vision can tell apart."""
     return matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, number) if number > 1 else [0.3])
 
 
 def in_published_order(workflows: Iterable[str]) -> list[str]:
-    """Names of workflows, those of the library first, in its order."""
+    """Names of workflows: the library's own first, in its order, then the others."""
     names = [str(name) for name in workflows]
     return [name for name in WORKFLOWS if name in names] + [name for name in names if name not in WORKFLOWS]
 
 
 def broken(workflow: str) -> str:
-    """A workflow's name as the title of a narrow panel."""
+    """A workflow's name with line breaks, as the title of a narrow panel."""
     name = str(workflow)
     return name.replace("(", "\n(", 1) if "(" in name else textwrap.fill(name, 12, break_long_words=False)
 
 
 def label_of(variable: xr.DataArray) -> str:
-    """Long name and units, broken to fit beside a panel."""
+    """The long name and units of a variable, with line breaks that fit beside a panel."""
     units = variable.attrs.get("units", "")
     name = variable.attrs.get("long_name", str(variable.name))
     return wrapped(f"{name} ({units})" if units not in ("", "1") else name)
 
 
 def wrapped(text: str, width: int = 23) -> str:
-    """Lines that fit beside a panel."""
+    """A text with line breaks that fit beside a panel."""
     return textwrap.fill(text, width, break_on_hyphens=False)
 
 
-def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % band, on a logarithmic axis that of the logarithm of the mean; none where that is not known at all."""
-    width = _BAND * np.nan_to_num(se)
+def band(axis: Axes, mean: np.ndarray, standard_error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and upper ends of the 95 % band; on a logarithmic axis, of the band of the logarithm of the mean.
+
+    They are NaN on a logarithmic axis where half the band is more than twice the mean.
+    """
+    width = _BAND * np.nan_to_num(standard_error)
     if axis.get_yscale() != "log":
         return mean - width, mean + width
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -101,7 +104,7 @@ def band(axis: Axes, mean: np.ndarray, se: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def tick_short_log_axes(axes: Axes) -> None:
-    """Where a logarithmic axis has less than two powers of ten, of all that is drawn, put ticks at 1, 2, 5, 10, ..."""
+    """Put ticks at 1, 2, 5, 10, ... on a logarithmic axis whose range includes fewer than two powers of ten."""
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "log":
             low, high = np.log10(axis.get_view_interval())
@@ -112,14 +115,14 @@ def tick_short_log_axes(axes: Axes) -> None:
 
 
 def lines_of(panel: xr.DataArray, swept: Sequence[str]) -> Iterator[tuple[str, np.ndarray, xr.DataArray]]:
-    """For each value of the one dimension that is swept, if any, its label, colour and part of the panel."""
+    """The label, colour and values of each line of a panel: one for each value of the swept dimension, or just one."""
     labels = panel[swept[0]].values if swept else [None]
     for label, colour in zip(labels, colours(len(labels)), strict=True):
         yield f"{label}", colour, panel.sel({swept[0]: label}) if swept else panel
 
 
 def legend_below(axis: Axes, title: str, columns: int = 5) -> None:
-    """A legend of the lines in a panel, below all panels, where it hides nothing."""
+    """Add a legend of the lines in a panel below all panels of its figure."""
     handles, labels = axis.get_legend_handles_labels()
     number = min(columns, len(labels))
     axis.figure.legend(handles, labels, title=title, ncols=number, loc="outside lower center", columnspacing=1.2)

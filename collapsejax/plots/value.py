@@ -6,16 +6,19 @@ import matplotlib
 import numpy as np
 import xarray as xr
 
-from .panels import draw_line, finish, mean_and_standard_error
+from ..results.statistics import mean_and_standard_error
+from .panels import draw_line, finish
 from .style import COLUMN_WIDTH, STYLE, Figure, colours, label_of, wrapped
 
 
 def value_map(table: xr.Dataset, label: str) -> Figure:
-    """What synthetic rows add to the loss, for each number of real and synthetic ones; the best of a row is framed.
+    """A heatmap of what synthetic rows add to the loss, by numbers of real and synthetic rows.
+
+    The best number of synthetic rows for each number of real ones has a frame.
 
     Args:
         table: as from `value_table`.
-        label: what the loss is.
+        label: the loss's long name.
     """
     values = table.difference.transpose("num_real", "num_synthetic").values
     largest = np.abs(values).max() or 1.0
@@ -42,15 +45,17 @@ def value_map(table: xr.Dataset, label: str) -> Figure:
 
 
 def value_lines(dataset: xr.Dataset, metric: str) -> Figure:
-    """The mean loss against the number of synthetic rows, a line for each number of real ones; its best is a ring.
+    """A figure of the mean loss against the number of synthetic rows, with a line for each number of real ones.
+
+    A ring marks the lowest mean of each line.
 
     Args:
         dataset: as from `synthetic_value`.
-        metric: the loss.
+        metric: the name of the loss.
     """
-    mean, se = mean_and_standard_error(dataset[metric].astype(float))
+    mean, standard_error = mean_and_standard_error(dataset[metric])
     numbers = dataset.num_synthetic.values
-    # No row has no place on a logarithmic axis; it is put as far left of the first as the second is to its right.
+    # A logarithmic axis has no 0: it is drawn as far to the left of the first number as the second is to the right.
     places = np.where(numbers > 0, numbers, numbers[1] ** 2 / numbers[2] if len(numbers) > 2 else numbers[1] / 10)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
@@ -59,7 +64,7 @@ def value_lines(dataset: xr.Dataset, metric: str) -> Figure:
         if mean.max() > 10 * mean.min() > 0:
             axis.set_yscale("log")
         for place, colour in enumerate(colours(dataset.sizes["num_real"])):
-            line, width = mean.isel(num_real=place).values, se.isel(num_real=place).values
+            line, width = mean.isel(num_real=place).values, standard_error.isel(num_real=place).values
             draw_line(axis, places, line, width, colour, f"{dataset.num_real.values[place]}", marker="o")
             best = int(np.argmin(line))
             axis.plot(places[best], line[best], "o", mfc="none", color=colour, markersize=6)

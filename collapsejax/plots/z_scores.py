@@ -1,4 +1,4 @@
-"""The histogram of z-scores of a validation."""
+"""The figure of the z-scores of a validation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .style import COLUMN_WIDTH, STYLE, Figure
 
 
 def z_scores(scores: Mapping[str, Sequence[float]]) -> Figure:
-    """Histogram of z-scores, by task in colours, against the density of N(0, 1).
+    """A stacked histogram of z-scores, with a colour for each task, and the density of N(0, 1).
 
     Args:
-        scores: by the name of the task, the z-scores of its comparisons.
+        scores: the z-scores of each task's comparisons, by the task's name.
     """
     largest = max(4.0, *(np.ceil(np.abs(values).max()) for values in scores.values()))
     edges = np.linspace(-largest, largest, 4 * int(largest) + 1)

@@ -1,4 +1,4 @@
-"""Results as labelled arrays: metrics of many seeds with their names and units, and what they say in summary."""
+"""Results as labelled arrays: one variable for each metric, with named dimensions, units and statistics over seeds."""
 
 from __future__ import annotations
 
@@ -9,25 +9,36 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..core.arguments import nearest
 from .metrics import METRICS, metric_labels
 from .statistics import STATISTICS, exact_statistics
 
-# Names that results and their stores need for themselves.
+SAMPLES = "samples"
+"""The variable of text samples: rows drawn from each model, kept to look at."""
+RUNNING = "running"
+SAMPLE_DIMENSIONS = ("sample", "position")
+# Names that datasets and their stores use themselves, so that no metric and no swept field may have them.
 RESERVED = ("workflow", "num_samples", "seed", "statistic", "generation", "iteration", "shards", "records")
-SPECIMENS, RUNNING = "specimens", "running"
-RESERVED += (SPECIMENS, "specimen", "position", RUNNING)
+RESERVED += (SAMPLES, *SAMPLE_DIMENSIONS, RUNNING)
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of metrics as they are shown: those of `METRICS` first, and specimens, which are none, last."""
+    """Names of variables in the order in which they are shown: known metrics, others, and text samples last."""
     known = list(METRICS)
-    place = lambda name: known.index(name) if name in known else len(known)
-    return sorted(names, key=lambda name: (name == SPECIMENS, place(name)))
+    rank = lambda name: known.index(name) if name in known else len(known)
+    return sorted(names, key=lambda name: (name == SAMPLES, rank(name)))
 
 
 def metrics_in(dataset: xr.Dataset) -> list[str]:
-    """Names of the metrics in results, as they are shown."""
-    return [name for name in in_order(map(str, dataset.data_vars)) if name != SPECIMENS]
+    """Names of the metrics in a dataset, in the order in which they are shown."""
+    return [name for name in in_order(map(str, dataset.data_vars)) if name != SAMPLES]
+
+
+def check_workflow(name: str, dataset: xr.Dataset) -> None:
+    """Raise ValueError, naming the nearest workflow, unless a dataset has results of the workflow `name`."""
+    known = [str(workflow) for workflow in dataset.workflow.values]
+    if name not in known:
+        raise ValueError(f"workflow {name!r}: is not in the results; {nearest(name, known)}")
 
 
 def coordinates(
@@ -38,14 +49,14 @@ def coordinates(
     num_generations: int,
     summary: bool,
 ) -> dict[str, xr.Variable]:
-    """Coordinates of results with dimensions (`dims`, seed or statistic, generation).
+    """Coordinates of results with dimensions (*`dims`, seed or statistic, generation).
 
     Args:
-        dims: labels of the cells along each dimension.
-        num_samples: rows a generation (n), a scalar coordinate unless it is one of `dims`.
-        num_seeds: seeds (S).
-        num_generations: models fitted (G).
-        summary: whether there is a dimension "statistic" in place of "seed".
+        dims: for each swept dimension its labels.
+        num_samples: rows per generation (n); a scalar coordinate unless it is one of `dims`.
+        num_seeds: number of seeds (S).
+        num_generations: number of generations (G).
+        summary: True for a dimension "statistic" in place of "seed".
     """
     coords = {name: xr.Variable(name, _as_labels(labels), _COORDINATES.get(name)) for name, labels in dims.items()}
     if "num_samples" not in dims:
@@ -68,7 +79,7 @@ _COORDINATES = {
 
 
 def _as_labels(labels: Sequence[Any]) -> np.ndarray:
-    # Texts in a dtype that zarr stores as it is, unlike NumPy's fixed-length strings.
+    # Zarr stores strings of variable length as they are, unlike NumPy's fixed-length strings.
     return np.array(labels, dtype=np.dtypes.StringDType() if isinstance(labels[0], str) else None)
 
 
@@ -80,15 +91,15 @@ def to_dataset(
     *,
     summary: bool = False,
 ) -> xr.Dataset:
-    """A dataset with one variable a metric, maybe one of specimens, and the coordinates of `coordinates`.
+    """A dataset with one variable for each metric, one for text samples if there are any, and `coordinates`.
 
     Args:
-        metrics: by name, arrays with the axes of `dims`, then seeds or statistics, then generations; specimens have
-            two more axes.
-        dims: labels of the cells along each dimension.
-        num_samples: rows a generation (n).
-        attributes: what made the numbers.
-        summary: whether there are statistics in place of seeds.
+        metrics: arrays by name, with one axis for each of `dims`, then seeds or statistics, then generations; text
+            samples have two more axes, see `inner_dimensions`.
+        dims: for each swept dimension its labels.
+        num_samples: rows per generation (n).
+        attributes: the configuration and versions that produced the numbers; "task" is JSON with the task's name.
+        summary: True where the arrays hold statistics over the seeds.
     """
     names = in_order(metrics)
     *_, num_seeds, num_generations = metrics[names[0]].shape
@@ -100,21 +111,21 @@ def to_dataset(
 
 
 def inner_dimensions(name: str) -> tuple[str, ...]:
-    """The dimensions of a variable behind "generation": each seed and generation has a number, or a few specimens."""
-    return ("specimen", "position") if name == SPECIMENS else ()
+    """The dimensions of a variable after "generation": none for a metric, (sample, position) for text samples."""
+    return SAMPLE_DIMENSIONS if name == SAMPLES else ()
 
 
 def line_dimensions(dataset: xr.Dataset) -> list[str]:
-    """The dimensions of the grid other than workflow."""
-    others = ("workflow", "seed", "statistic", "generation", *inner_dimensions(SPECIMENS))
+    """The swept dimensions other than the workflow."""
+    others = ("workflow", "seed", "statistic", "generation", *SAMPLE_DIMENSIONS)
     return [str(name) for name in dataset.dims if name not in others]
 
 
 def summarize(variable: xr.DataArray) -> xr.DataArray:
-    """Statistics of a metric over its seeds: dimension `seed` becomes `statistic`, see `summaries.STATISTICS`.
+    """Statistics of a metric over its seeds: "statistic" in place of "seed", with the labels `STATISTICS`.
 
-    A metric that has statistics already is returned as it is. Without a finite value the mean is the infinite one;
-    without two, the standard error is NaN.
+    A metric that was already summarized is returned unchanged. Where no value is finite, the mean is infinite; with
+    fewer than two finite values, the standard error is NaN.
     """
     if "statistic" in variable.dims:
         return variable
@@ -128,6 +139,6 @@ def summarize(variable: xr.DataArray) -> xr.DataArray:
 
 
 def milestones(num_generations: int) -> Sequence[int]:
-    """Generations to show: those of iteration 1, 2, 5, 10, 20, 50, ... and the last."""
+    """Generations to show: those of iterations 1, 2, 5, 10, 20, 50, ... and the last one."""
     steps = (first * 10**power for power in range(len(str(num_generations))) for first in (1, 2, 5))
     return [*(step - 1 for step in steps if step < num_generations), num_generations - 1]

@@ -1,4 +1,4 @@
-"""Specimens of stored results, to be read: a few rows of the models of each generation, as text where they are text."""
+"""Text samples in stored results: rows that the model of each generation produced, decoded where they are text."""
 
 from __future__ import annotations
 
@@ -9,73 +9,75 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from ..core.arguments import check_count, nearest
+from ..core.arguments import check_count
 from ..sources.tokenizers import Bytes, Characters
-from .dataset import SPECIMENS, line_dimensions, metrics_in, milestones
+from .dataset import SAMPLES, check_workflow, line_dimensions, metrics_in, milestones
 
-_UNSEEN = "\N{MIDDLE DOT}"  # in place of what would move a terminal's cursor
+_UNPRINTABLE = "\N{MIDDLE DOT}"  # in place of characters that would move a terminal's cursor
 
 
-class Specimens:
-    """The specimens in results, as from `open`.
+class TextSamples:
+    """The text samples in results, as from `open`.
 
     Raises ValueError where there are none.
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
-        if SPECIMENS not in dataset:
+        if SAMPLES not in dataset:
             raise ValueError(
-                "there are no specimens; `collapsejax run transformer --out` keeps them, and so do sweeps of "
+                "there are no text samples; `collapsejax run transformer --out` keeps them, and so do sweeps of "
                 "transformers that keep all seeds"
             )
         self._dataset = dataset
         self._source = json.loads(dataset.attrs.get("task", "{}")).get("source") or {}
 
     def check(self, workflows: Sequence[str], seed: int, generations: Sequence[int], num: int) -> None:
-        """Raise ValueError, naming what there is, unless all of these are there."""
-        known, sizes = [str(name) for name in self._dataset.workflow.values], self._dataset.sizes
+        """Check that there are `num` samples of these workflows, seed and generations.
+
+        Raises ValueError that names the argument, its value and what there is.
+        """
         for name in workflows:
-            if name not in known:
-                raise ValueError(f"workflow {name!r}: is not there; {nearest(name, known)}")
-        asked = [("seed", seed), *(("generations", generation) for generation in generations)]
-        for (name, value), size in zip(
-            asked, [sizes["seed"], *(sizes["generation"] for _ in generations)], strict=True
-        ):
+            check_workflow(name, self._dataset)
+        sizes = self._dataset.sizes
+        indices = [("seed", seed, sizes["seed"])]
+        indices += [("generations", generation, sizes["generation"]) for generation in generations]
+        for name, value, size in indices:
             check_count(name, value, least=0)
             if value >= size:
-                raise ValueError(f"{name}={value}: is not there; the last is {size - 1}")
+                raise ValueError(f"{name}={value}: is not in the results; the last is {size - 1}")
         check_count("num", num)
-        if num > sizes["specimen"]:
-            raise ValueError(f"num={num}: of each generation {sizes['specimen']} are there; use at most that")
+        if num > sizes["sample"]:
+            raise ValueError(f"num={num}: each generation has {sizes['sample']} samples; use at most that")
 
     def workflows(self) -> list[str]:
+        """The names of the workflows."""
         return [str(name) for name in self._dataset.workflow.values]
 
     def generations(self) -> list[int]:
-        """Those of iterations 1, 2, 5, 10, 20, ... and the last."""
+        """The generations of iterations 1, 2, 5, 10, 20, ... and the last one."""
         return sorted({*milestones(self._dataset.sizes["generation"])})
 
     def cells(self) -> Iterator[dict[str, int]]:
-        """The places of each combination of what was swept beside workflows; an empty one if that is nothing."""
+        """The indices of each combination of swept values other than workflows; one empty one if there are none."""
         names = line_dimensions(self._dataset)
         for places in itertools.product(*(range(self._dataset.sizes[name]) for name in names)):
             yield dict(zip(names, places, strict=True))
 
     def label(self, cell: Mapping[str, int]) -> str:
-        """As "num_samples=64, width=32"."""
+        """The swept values of a cell, such as "num_samples=64, width=32"."""
         return ", ".join(f"{name}={self._dataset[name].values[place]}" for name, place in cell.items())
 
     def texts(self, cell: Mapping[str, int], workflow: str, seed: int, generation: int, num: int) -> list[str]:
-        """The first specimens of a model; none where it is not there yet."""
+        """The first `num` samples of a model as text; an empty list where its results are not there yet."""
         own = self._dataset.isel(cell).sel(workflow=workflow).isel(seed=seed, generation=generation)
         if all(np.isnan(own[name].values) for name in metrics_in(self._dataset)):
             return []
-        return [self._text(row, cell) for row in own[SPECIMENS].values[:num]]
+        return [self._text(row, cell) for row in own[SAMPLES].values[:num]]
 
     def _text(self, row: np.ndarray, cell: Mapping[str, int]) -> str:
         source = self._source[cell["source"]] if isinstance(self._source, list) else self._source
         window = source.get("window", len(row))
-        # A shorter row has room behind it where longer ones were swept, too.
+        # Rows are padded to the longest window of the sweep.
         row = row[: window[cell["window"]] if isinstance(window, list) else window]
         tokenizer = source.get("tokenizer", {})
         if tokenizer.get("name") == Characters.name:
@@ -84,4 +86,4 @@ class Specimens:
             text = Bytes().decode(row)
         else:
             return " ".join(f"{number:.4g}" for number in row)
-        return "".join(character if character.isprintable() else _UNSEEN for character in text)
+        return "".join(character if character.isprintable() else _UNPRINTABLE for character in text)

@@ -1,10 +1,9 @@
-"""What is known of a metric over any number of seeds, as states that are made on the device and can be merged.
+"""The mergeable sketch of a metric over any number of seeds: exact moments and a histogram, computed on the device.
 
-A state holds exact moments and a sketch of the distribution. The sketch is a histogram of float32 numbers by their bit
-patterns, which grow with the number and are, piece by piece, linear in its logarithm. Positive and negative numbers
-have `BINS` bins each, of 2^level patterns, where level is the smallest that covers the numbers seen. Bins of one level
-are unions of bins of the level below, so merged states hold the very counts that one pass over all seeds would have
-given, whatever the chunks were. Subnormal numbers are zeros here.
+The histogram is of the bit patterns of float32 numbers, which increase with the number and are piecewise linear in its
+logarithm. Positive and negative numbers have `BINS` bins each, of 2^level patterns, where level is the smallest that
+covers the numbers seen. A bin of one level is the union of two bins of the level below, so merged sketches hold the
+same counts as one pass over all seeds, however the seeds were divided. Subnormal numbers count as zeros.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import Array
+from ..numerics.float32 import log_to_double
 
 BINS = 2048
 _HIGHEST_LEVEL = 20  # 2^31 patterns in 2^11 bins
 _FEWEST_SEEDS = 16  # in a block
 NO_PATTERN = 2**31 - 1  # the lowest pattern where there is no number; the highest is then 0
 
-# Rows of State.moments. "low" and "high" are the lowest and highest bit patterns of positive and of negated numbers.
+# Rows of Sketch.moments. "low" and "high" are the lowest and highest bit patterns of positive and of negated numbers.
 CENTRED = ("count", "mean", "m2")
 CENTRED_LOG = ("positive", "mean_log", "m2_log")
 MOMENTS = (*CENTRED, "min", "max", *CENTRED_LOG, "minus_inf", "plus_inf", "nan")
@@ -34,8 +34,11 @@ _ROW = {name: row for row, name in enumerate(MOMENTS + _PATTERNS)}
 NUM_MOMENTS = len(_ROW)
 
 
-class State(NamedTuple):
-    """What is known of a metric's values in G generations: moments (15, G) and counts (2, G, BINS), maybe batched."""
+class Sketch(NamedTuple):
+    """The sketch of a metric in each of G generations: moments (15, G) and counts (2, G, BINS), maybe with batch axes.
+
+    `sketch[name]` is the row of a moment, (G,). Counts are those of positive, then of negative numbers.
+    """
 
     moments: Any
     counts: Any
@@ -44,30 +47,30 @@ class State(NamedTuple):
         return self.moments[..., _ROW[key], :] if isinstance(key, str) else tuple.__getitem__(self, key)
 
 
-def state_bytes(num_generations: int) -> int:
-    """Bytes of the state of one metric."""
+def sketch_bytes(num_generations: int) -> int:
+    """Bytes of the sketch of one metric."""
     return (8 * NUM_MOMENTS + 4 * 2 * BINS) * num_generations
 
 
-def reduce(metrics: Sequence[Array], valid: Array, block: int) -> State:
-    """The states of K metrics in m rows of b seeds: a pure function, to be traced with 64-bit types enabled.
+def reduce(metrics: Sequence[Array], valid: Array, block: int) -> Sketch:
+    """The sketches of K metrics in m rows of b seeds: a pure function, to be traced with 64-bit types enabled.
 
-    It goes through the seeds in blocks, twice: for the moments, which say where the bins are, and for the counts.
+    It passes over the blocks of seeds twice: for the moments, which decide where the bins are, and for the counts.
 
     Args:
-        metrics: K arrays (m, b, G) of numbers, also infinite or NaN.
+        metrics: K arrays (m, b, G) of numbers, which may be infinite or NaN.
         valid: (m, b), False for seeds that do not count.
-        block: numbers that are worked on at a time, of all metrics together.
+        block: how many numbers, of all metrics together, are processed at a time.
 
     Returns:
-        State with leading axes (K, m).
+        Sketch with leading axes (K, m).
     """
     num_rows, num_seeds, num_generations = metrics[0].shape
     columns = (len(metrics), num_rows, num_generations)
     width = min(num_seeds, max(_FEWEST_SEEDS, block // math.prod(columns)))
 
     def cut(begin: Array) -> tuple[Array, Array]:
-        # The last block ends with the last seed, so that no copy is padded; what it repeats does not count again.
+        # The last block ends with the last seed, so no padded copy is made; seeds it repeats do not count again.
         start = jnp.minimum(begin, num_seeds - width)
         *values, chosen = (jax.lax.dynamic_slice_in_dim(leaf, start, width, axis=1) for leaf in (*metrics, valid))
         chosen &= (start + jnp.arange(width) >= begin)[None, :]
@@ -78,22 +81,22 @@ def reduce(metrics: Sequence[Array], valid: Array, block: int) -> State:
 
     begins = jnp.arange(0, num_seeds, width)
     moments, _ = jax.lax.scan(moments_with, {name: jnp.full(columns, _EMPTY[name]) for name in _ROW}, begins)
-    state = State(jnp.stack([moments[name] for name in _ROW], axis=-2), None)
+    sketch = Sketch(jnp.stack([moments[name] for name in _ROW], axis=-2), None)
 
     def counts_with(counts: Array, begin: Array) -> tuple[Array, None]:
-        return counts.at[_places(state, *cut(begin)).reshape(-1)].add(1, mode="drop"), None
+        return counts.at[_places(sketch, *cut(begin)).reshape(-1)].add(1, mode="drop"), None
 
     counts, _ = jax.lax.scan(counts_with, jnp.zeros(2 * BINS * math.prod(columns), jnp.int32), begins)
-    return state._replace(counts=counts.reshape(*columns[:2], 2, num_generations, BINS))
+    return sketch._replace(counts=counts.reshape(*columns[:2], 2, num_generations, BINS))
 
 
 def _without_subnormals(values: Array) -> Array:
-    """Zeros in place of what some processors, and some of their threads, take for zeros."""
+    """Values with zeros in place of subnormal numbers, which some processors and some of their threads flush."""
     return jnp.where(jnp.abs(values) < jnp.finfo(values.dtype).smallest_normal, 0, values)
 
 
 def _moments(values: Array, valid: Array) -> dict[str, Array]:
-    """The moments (K, m, G) of values (K, m, b, G), of which (1, m, b, 1) are valid."""
+    """The moments (K, m, G) of values (K, m, b, G), of which those with `valid` (1, m, b, 1) count."""
     finite, positive, negative, patterns = _signs(values, valid)
     infinite = {"minus_inf": valid & (values == -jnp.inf), "plus_inf": valid & (values == jnp.inf)}
     counts = {name: _number(chosen) for name, chosen in {**infinite, "nan": valid & jnp.isnan(values)}.items()}
@@ -107,14 +110,14 @@ def _moments(values: Array, valid: Array) -> dict[str, Array]:
         "high_negative": highest(jnp.where(negative, patterns, 0)),
     }
     centred = zip(CENTRED, _centred(values.astype(jnp.float64), finite), strict=True)
-    logs = zip(CENTRED_LOG, _centred(_log(jnp.where(positive, values, 1)), positive), strict=True)
+    logs = zip(CENTRED_LOG, _centred(log_to_double(jnp.where(positive, values, 1)), positive), strict=True)
     return {
         name: row.astype(jnp.float64) for name, row in {**counts, **extremes, **dict(centred), **dict(logs)}.items()
     }
 
 
 def _signs(values: Array, valid: Array) -> tuple[Array, Array, Array, Array]:
-    """Which valid values are finite, positive and negative, and the bit patterns of all without their signs."""
+    """Which valid values are finite, positive and negative, and the bit patterns of all values without their signs."""
     finite = valid & jnp.isfinite(values)
     narrow = jnp.abs(jnp.clip(values, -_LARGEST, _LARGEST).astype(jnp.float32))
     patterns = jax.lax.bitcast_convert_type(_without_subnormals(narrow), jnp.int32)
@@ -129,48 +132,17 @@ def _number(chosen: Array) -> Array:
 
 
 def _centred(values: Array, chosen: Array) -> tuple[Array, Array, Array]:
-    """Number, mean and summed squared deviations of the chosen values, along the last axis but one."""
+    """Number, mean and sum of squared deviations of the chosen values, along the last axis but one."""
     count = _number(chosen)
     mean = jnp.sum(jnp.where(chosen, values, 0.0), axis=-2) / jnp.maximum(count, 1)
     squares = jnp.where(chosen, (values - jnp.expand_dims(mean, -2)) ** 2, 0.0)
     return count, mean, jnp.sum(squares, axis=-2)
 
 
-# Of log((1 + s) / (1 - s)) / s - 2, in powers of s^2, the highest first.
-_LOG_SERIES = (
-    1.479819860511658591e-01,
-    1.531383769920937332e-01,
-    1.818357216161805012e-01,
-    2.222219843214978396e-01,
-    2.857142874366239149e-01,
-    3.999999999940941908e-01,
-    6.666666666666735130e-01,
-)
-_SQRT_HALF = 0x3F3504F3  # the bit pattern of the square root of 1/2
+def _places(sketch: Sketch, values: Array, valid: Array) -> Array:
+    """The index of each value's bin in the flattened counts of all columns; an index past the end for no bin.
 
-
-def _log(values: Array) -> Array:
-    """Natural logarithms of positive normal numbers, in doubles and to their precision.
-
-    A number of single precision is 2^e (1 + f), with an integer e and 1 + f between the square roots of 1/2 and 2.
-    This is arithmetic alone, which compilers vectorise; `jnp.log` of doubles takes four times as long on CPUs.
-
-    Source: Sun Microsystems (1993), fdlibm, e_log.c.
-    """
-    if values.dtype != jnp.float32:
-        return jnp.log(values.astype(jnp.float64))
-    patterns = jax.lax.bitcast_convert_type(values, jnp.int32)
-    exponent = (patterns - _SQRT_HALF) >> 23
-    f = jax.lax.bitcast_convert_type(patterns - (exponent << 23), jnp.float32).astype(jnp.float64) - 1
-    s = f / (2 + f)
-    series = functools.reduce(lambda total, coefficient: total * s**2 + coefficient, (*_LOG_SERIES, 2.0))
-    return exponent * math.log(2) + s * series
-
-
-def _places(state: State, values: Array, valid: Array) -> Array:
-    """Where in the counts of all columns, one after the other, each value belongs; beyond them where in none.
-
-    In the order (K, m, G, b): neighbours belong to one column, whose counts a cache holds.
+    In the order (K, m, G, b), so that neighbouring values belong to one column, whose counts fit into a cache.
     """
     _, positive, negative, patterns = _signs(values, valid)
     num_metrics, num_rows, _, num_generations = values.shape
@@ -179,7 +151,7 @@ def _places(state: State, values: Array, valid: Array) -> Array:
     first = BINS * jnp.arange(math.prod(sides), dtype=dtype).reshape(sides)
     places = jnp.full(values.shape, BINS * math.prod(sides), dtype)
     for side, (name, chosen) in enumerate((("positive", positive), ("negative", negative))):
-        low, level = (leaf[:, :, None].astype(jnp.int32) for leaf in window(state, name, jnp))
+        low, level = (leaf[:, :, None].astype(jnp.int32) for leaf in window(sketch, name, jnp))
         places = jnp.where(chosen, (patterns >> level) + (first[:, :, side, None] - (low >> level)), places)
     return jnp.moveaxis(places, -2, -1)
 
@@ -190,17 +162,17 @@ def _level(numpy: Any, low: Any, high: Any) -> Any:
     return numpy.sum((high[None] >> levels) - (low[None] >> levels) >= BINS, axis=0)
 
 
-def merge(a: State, b: State) -> State:
-    """The state of the values behind both, in NumPy: commutative, and associative to the rounding of doubles."""
+def merge(a: Sketch, b: Sketch) -> Sketch:
+    """The sketch of the values of both, in NumPy: commutative, and associative up to the rounding of doubles."""
     moments = _merge_moments(np, a, b)
-    merged = State(np.stack([moments[name] for name in _ROW], axis=-2), np.zeros_like(a.counts))
+    merged = Sketch(np.stack([moments[name] for name in _ROW], axis=-2), np.zeros_like(a.counts))
     for part in (a, b):
         for side, name in enumerate(("positive", "negative")):
             _add_counts(merged, part, side, name)
     return merged
 
 
-def _merge_moments(numpy: Any, a: Mapping[str, Any] | State, b: Mapping[str, Any] | State) -> dict[str, Any]:
+def _merge_moments(numpy: Any, a: Mapping[str, Any] | Sketch, b: Mapping[str, Any] | Sketch) -> dict[str, Any]:
     moments = {name: a[name] + b[name] for name in ("minus_inf", "plus_inf", "nan")}
     for names in (CENTRED, CENTRED_LOG):
         of_both = _merge_centred(numpy, [a[name] for name in names], [b[name] for name in names])
@@ -217,24 +189,28 @@ _EMPTY = dict.fromkeys(_ROW, 0.0) | dict(min=np.inf, max=-np.inf, low_positive=N
 
 
 def _merge_centred(numpy: Any, a: Sequence[Any], b: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """Source: Chan, Golub, LeVeque (1983), The American Statistician 37, 242."""
+    """Number, mean and sum of squared deviations of both sets of values.
+
+    Source: Chan, Golub, LeVeque (1983), The American Statistician 37, 242.
+    """
     count = a[0] + b[0]
     share = b[0] / numpy.maximum(count, 1)
     step = b[1] - a[1]
     return count, a[1] + share * step, a[2] + b[2] + a[0] * share * step**2
 
 
-def window(state: State, side: str, numpy: Any = np) -> tuple[Any, Any]:
-    """The lowest pattern and the level of one side's bins."""
-    low, high = (state[f"{end}_{side}"].astype(numpy.int64) for end in ("low", "high"))
+def window(sketch: Sketch, side: str, numpy: Any = np) -> tuple[Any, Any]:
+    """The lowest pattern and the level of the bins of one side, "positive" or "negative"."""
+    low, high = (sketch[f"{end}_{side}"].astype(numpy.int64) for end in ("low", "high"))
     return low, _level(numpy, low, high)
 
 
-def _add_counts(total: State, part: State, side: int, name: str) -> None:
-    """Add to the counts of `total`, whose moments are known, those of `part`, which cover no more."""
+def _add_counts(total: Sketch, part: Sketch, side: int, name: str) -> None:
+    """Add in place the counts of `part` to those of `total`, whose moments already cover it."""
     (low, level), (part_low, part_level) = window(total, name), window(part, name)
     coarser = level - part_level
-    lead = (part_low >> part_level) - (low >> level << coarser)  # of the part's bins, between those of both
+    # How many bins of the part's level lie between the first bin of the total and the first of the part.
+    lead = (part_low >> part_level) - (low >> level << coarser)
     counts, more = total.counts[..., side, :, :], part.counts[..., side, :, :]
     moved = (part_low < NO_PATTERN) & ((coarser > 0) | (lead > 0))
     np.add(counts, more, out=counts, where=~moved[..., None])

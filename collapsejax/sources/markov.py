@@ -1,7 +1,5 @@
 """Sequences of symbols from random Markov chains, of which every law is known exactly."""
 
-from __future__ import annotations
-
 from typing import ClassVar, NamedTuple
 
 import jax

@@ -1,1 +1,1 @@
-"""Results on disk: zarr directories with a manifest, checksums, and who wrote them."""
+"""Results on disk: zarr directories with a manifest, checksums and provenance."""

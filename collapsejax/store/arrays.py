@@ -1,4 +1,4 @@
-"""The zarr arrays of a sweep's store: their metadata, their coordinates, and the bytes of their chunks."""
+"""The zarr arrays of a sweep's store: metadata, coordinates, and the encoding of chunks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
-from ..results.dataset import SPECIMENS, coordinates, inner_dimensions
+from ..results.dataset import SAMPLES, coordinates, inner_dimensions
 from ..results.metrics import metric_labels
 from ..results.sketch import BINS, NUM_MOMENTS
 from ..results.statistics import STATISTICS
 from .manifest import Manifest
 
-# A reader without our records still notices a damaged chunk.
+# Readers that do not know the records still detect a damaged chunk.
 _CODECS = (ZstdCodec(level=1), Crc32cCodec())
 SHARDS = "shards"
 
 
 def write_skeleton(path: Path, manifest: Manifest) -> None:
-    """Make a zarr group at `path` with all that a sweep's store has but the chunks of its results.
+    """Create a zarr group at `path` with everything of a sweep's store except the chunks of results.
 
-    Results have dimensions (cell dimensions, seed or statistic, generation), specimens two more. With summaries, a
-    group "shards" holds the mergeable states of each chunk of seeds, in arrays "<metric>_moments" and
+    Results have dimensions (cell dimensions, seed or statistic, generation), text samples two more. With summaries, a
+    group "shards" holds the mergeable sketches of each chunk of seeds, in arrays "<metric>_moments" and
     "<metric>_counts".
     """
     sizes = dict(num_seeds=manifest.num_seeds, num_generations=manifest.num_generations, summary=manifest.summary)
@@ -55,18 +55,18 @@ def write_skeleton(path: Path, manifest: Manifest) -> None:
     ends = {"generation": (generations, generations)}
     if manifest.summary:
         inner, dtype = {"statistic": (len(STATISTICS), len(STATISTICS))}, "float64"
-        states, chunks = group.create_group(SHARDS), {"chunk": (len(manifest.chunks), 1)}
+        sketches, chunks = group.create_group(SHARDS), {"chunk": (len(manifest.chunks), 1)}
         for metric in manifest.metrics:
-            add(states, f"{metric}_moments", chunks | {"moment": (NUM_MOMENTS, NUM_MOMENTS)} | ends, "float64", {})
-            add(states, f"{metric}_counts", chunks | {"side": (2, 2)} | ends | {"bin": (BINS, BINS)}, "int32", {})
+            add(sketches, f"{metric}_moments", chunks | {"moment": (NUM_MOMENTS, NUM_MOMENTS)} | ends, "float64", {})
+            add(sketches, f"{metric}_counts", chunks | {"side": (2, 2)} | ends | {"bin": (BINS, BINS)}, "int32", {})
     else:
         inner, dtype = {"seed": (manifest.num_seeds, manifest.chunk)}, "float32"
     for metric in manifest.metrics:
         add(group, metric, inner | ends, dtype, metric_labels(metric, manifest.configuration["task"]["name"]))
-    if manifest.specimens:
-        lengths, dtype = manifest.specimens
-        whole = {name: (length, length) for name, length in zip(inner_dimensions(SPECIMENS), lengths, strict=True)}
-        add(group, SPECIMENS, inner | ends | whole, str(dtype), metric_labels(SPECIMENS))
+    if manifest.samples:
+        lengths, dtype = manifest.samples
+        whole = {name: (length, length) for name, length in zip(inner_dimensions(SAMPLES), lengths, strict=True)}
+        add(group, SAMPLES, inner | ends | whole, str(dtype), metric_labels(SAMPLES))
     with warnings.catch_warnings():
         # Consolidated metadata await zarr's next specification; xarray looks for them and complains without.
         warnings.simplefilter("ignore", ZarrUserWarning)
@@ -74,8 +74,8 @@ def write_skeleton(path: Path, manifest: Manifest) -> None:
 
 
 def empty(manifest: Manifest, name: str, leading: tuple[int, ...]) -> np.ndarray:
-    """Results without values: of a metric (*leading, G), of specimens (*leading, G, k, L); NaN, or 0 of integers."""
-    shape, dtype = manifest.specimens if name == SPECIMENS else ((), np.dtype(np.float32))
+    """An array for results: (*leading, G) of a metric, (*leading, G, k, L) of text samples; NaN, or 0 for integers."""
+    shape, dtype = manifest.samples if name == SAMPLES else ((), np.dtype(np.float32))
     value = np.nan if dtype.kind == "f" else 0
     return np.full((*leading, manifest.num_generations, *shape), value, dtype)
 

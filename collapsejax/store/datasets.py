@@ -1,4 +1,4 @@
-"""Results on disk as zarr directories that xarray opens: whole datasets, and sweeps that are opened as they grow."""
+"""Datasets as zarr directories that xarray opens: whole ones, and sweeps while they grow."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .shards import Shards
 
 
 def _is_store(path: Path) -> bool:
-    """Whether a folder is a store that this package wrote."""
+    """Whether a folder is a store written by this package."""
     metadata = path / "zarr.json"
     return metadata.is_file() and "version_collapsejax" in metadata.read_text()
 
 
 @contextlib.contextmanager
 def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A path to write a store to, which gets the name `path` when the block ends, or vanishes if it fails.
+    """A temporary path for a store, renamed to `path` when the block ends, or deleted if it fails.
 
-    Whether the place can be written to shows on entering.
+    A place that cannot be written to raises on entering.
 
     Raises:
         FileNotFoundError: the folder is not there.
@@ -52,7 +52,7 @@ def write(dataset: xr.Dataset, path: Path) -> None:
 
 
 def open(path: str | Path) -> xr.Dataset:
-    """The dataset that was written to `path`, or as much of a sweep as is there; a warning says what is missing.
+    """The dataset at `path`, or what is complete of a sweep; a warning says what is missing.
 
     Raises:
         FileNotFoundError: there is nothing.

@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all, and who wrote them."""
+"""Files that are written whole or not at all, and locks."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import os
 import shutil
@@ -10,12 +11,13 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, where it appears at once or not at all."""
+    """Write `content` to `path` atomically: the file is whole, or is not there."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         scratch.write_bytes(content)
@@ -27,7 +29,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def writing(store: Path) -> Iterator[None]:
-    """Say of an OSError in the block which store could not be written, and what is left of it."""
+    """Raise an OSError from the block with the name of the store, and with what remains of it."""
     try:
         yield
     except OSError as error:
@@ -37,13 +39,13 @@ def writing(store: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold a lock on the file `path`, alone or with others that share it, for the block.
+    """Hold a lock on the file `path` for the block: exclusively, or `shared` with others.
 
-    The system unlocks it when this process ends, however it ends. Where the file system or the platform has no such
-    locks, there is none.
+    The operating system releases it when the process ends, however it ends. File systems and platforms without such
+    locks give none.
 
     Raises:
-        BlockingIOError: another process has it, and `wait` is False.
+        BlockingIOError: another process holds it, and `wait` is False.
     """
     try:
         import fcntl
@@ -61,9 +63,9 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[N
 
 @contextlib.contextmanager
 def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
-    """A scratch path that gets the name `path` when the block ends, or vanishes if it fails.
+    """A temporary path that is renamed to `path` when the block ends, or deleted if it fails.
 
-    Where something has come to `path` meanwhile that may not be replaced, the new one is kept beside it.
+    If something has appeared at `path` meanwhile that may not be replaced, the new one is kept beside it.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
@@ -90,9 +92,23 @@ def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class FigurePlace:
+    """A place that `figure_place` holds for one figure."""
+
+    scratch: Path
+    suffix: str
+
+    def save(self, figure: Any) -> None:
+        """Write a figure, or anything with matplotlib's `savefig`, in the format that the suffix names."""
+        figure.savefig(self.scratch, format=self.suffix.removeprefix("."))
+
+
 @contextlib.contextmanager
-def reserve_figure(path: str | Path) -> Iterator[Path]:
-    """The same for a figure, of which an older one is replaced.
+def figure_place(path: str | Path) -> Iterator[FigurePlace]:
+    """A place for a figure: what is saved in it gets the name `path` when the block ends, or vanishes if it fails.
+
+    Whether the place can be written to shows on entering. An older figure is replaced.
 
     Raises:
         FileNotFoundError: the folder is not there.
@@ -104,4 +120,18 @@ def reserve_figure(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; choose another name")
     with staged(path, path.is_file) as scratch:
-        yield scratch
+        yield FigurePlace(scratch, path.suffix)
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure to `path`, whole or not at all. Arguments as of `FigurePlace.save`, errors of `figure_place`."""
+    with figure_place(path) as place:
+        place.save(figure)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there stays as it is.
+
+    Raises OSError where it cannot be made, or where a file has its name.
+    """
+    path.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a sweep's store is to hold, and what it holds: its manifest, and the records of its shards."""
+"""The manifest of a sweep's store, and the records of its complete shards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..results.dataset import SAMPLES
 from .files import write_whole
 
 MANIFEST = "manifest.json"
@@ -27,7 +28,7 @@ class Shard(NamedTuple):
 
 
 class Record(NamedTuple):
-    """That a shard is complete: its seeds, the checksums of its files, and who wrote it when, in how many seconds."""
+    """The record of a complete shard: its seeds, the checksums of its files, and when and by what it was written."""
 
     fingerprint: str
     first: int
@@ -39,7 +40,7 @@ class Record(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a store is to hold. `configuration` decides the numbers; `dims` has each dimension's labels."""
+    """What a store is to hold: `configuration` determines the numbers, `dims` has the labels of each dimension."""
 
     configuration: dict[str, Any]
     dims: dict[str, list]
@@ -55,14 +56,14 @@ class Manifest(NamedTuple):
         return digest(_canonical(self.configuration))
 
     @property
-    def specimens(self) -> tuple[tuple[int, int], np.dtype] | None:
-        """Shape (k, L) and dtype of the specimens of each seed and generation; None where there are none."""
-        kept = self.configuration.get("specimens")
+    def samples(self) -> tuple[tuple[int, int], np.dtype] | None:
+        """Shape (k, L) and dtype of the text samples of each seed and generation; None where there are none."""
+        kept = self.configuration.get(SAMPLES)
         return kept and (tuple(kept["shape"]), np.dtype(kept["dtype"]))
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
-        """The first seed of each chunk, and the first after it."""
+        """The first seed of each chunk, and the first seed after it."""
         return [(first, min(first + self.chunk, self.num_seeds)) for first in range(0, self.num_seeds, self.chunk)]
 
     def shards(self) -> Iterator[Shard]:
@@ -71,7 +72,7 @@ class Manifest(NamedTuple):
                 yield Shard(cell, number, first, stop)
 
     def write(self, path: Path) -> None:
-        """Write the manifest of the store at `path`, twice: the copy is read where the first is damaged."""
+        """Write the manifest of the store at `path` and a copy, which is read if the first is damaged."""
         content = self._asdict() | {"chunks": self.chunks}
         content = json.loads(json.dumps(content))  # tuples become lists, as they will be read
         text = json.dumps(content | {"checksum": digest(_canonical(content))}, indent=1)
@@ -80,7 +81,7 @@ class Manifest(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """The manifest of the store at `path`; None where there is none. Raises ValueError where it is damaged."""
+        """The manifest of the store at `path`, None if there is none. Raises ValueError if it is damaged."""
         there = [path / name for name in (MANIFEST, _COPY) if (path / name).is_file()]
         for file in there:
             with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -93,7 +94,7 @@ class Manifest(NamedTuple):
         return None
 
     def resumed(self, wanted: Manifest) -> Manifest:
-        """The manifest with as many seeds as are wanted; raises ValueError where `wanted` is another sweep."""
+        """The manifest with the number of seeds of `wanted`. Raises ValueError if `wanted` is another sweep."""
         if differences := list(_differences(self.configuration, wanted.configuration)):
             raise ValueError(
                 f"holds another sweep ({'; '.join(differences)}); choose another name, or ask for the same"
@@ -118,4 +119,5 @@ def _canonical(content: Any) -> bytes:
 
 
 def digest(content: bytes) -> str:
+    """The SHA-256 digest of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

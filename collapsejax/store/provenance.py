@@ -1,4 +1,4 @@
-"""What made a result: versions, platform, device and commit."""
+"""The provenance of a result: versions, platform, device and commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import jax
 
 @functools.cache
 def provenance() -> dict[str, Any]:
-    """Versions, platform, device and, in a working copy of the repository, the commit that make a result."""
+    """Versions, platform, device and, in a working copy of the repository, the commit, by name."""
     packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")
     return {
         **{f"version_{package}": version(package) for package in packages},
@@ -26,7 +26,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """The commit of this file, with "-dirty" after local changes; "unknown" where git does not track this file."""
+    """The checked-out commit, with "-dirty" after local changes; "unknown" where git does not track this file."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]

@@ -3,10 +3,10 @@
     manifest.json, manifest.copy.json   what is swept, for how many seeds, in which chunks; by which versions
     records/0.2.1-7.json                that the shard of cell (0, 2, 1) and chunk 7 is complete, and its checksums
     zarr.json, <metric>/...             the results, as xarray opens them; with keep="seeds" these are the shards
-    shards/...                          with keep="summary": mergeable states, one zarr chunk a shard
+    shards/...                          with keep="summary": mergeable sketches, one zarr chunk a shard
 
-A shard counts once its record is there, and for as long as its files have the checksums in the record. Every file
-appears under its name at once, so a process may be killed at any time.
+A shard is complete if its record exists and its files have the checksums in the record. Every file is written
+atomically, so a process may be killed at any time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..results.dataset import SPECIMENS
-from ..results.sketch import State
+from ..results.dataset import SAMPLES
+from ..results.sketch import Sketch
 from ..results.statistics import STATISTICS, tables
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
 from .files import locked, write_whole, writing
@@ -37,7 +37,7 @@ _MANIFEST_LOCK = ".manifest.lock"
 
 
 class Shards:
-    """The store at `path`: to be read by `at`, to be added to by `opened`."""
+    """The store at `path`: `at` opens it for reading, `opened` for writing."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
@@ -45,14 +45,14 @@ class Shards:
 
     @classmethod
     def at(cls, path: Path) -> Shards | None:
-        """The store at `path`, None where there is none. Raises ValueError where its manifest is damaged."""
+        """The store at `path`, None if there is none. Raises ValueError if its manifest is damaged."""
         manifest = Manifest.read(path)
         return manifest and cls(path, manifest)
 
     @classmethod
     @contextlib.contextmanager
     def opened(cls, path: Path, wanted: Manifest, process: int, num_processes: int) -> Iterator[Shards]:
-        """Open the store at `path` to add to it, or make it, for the block.
+        """The store at `path`, created if necessary and locked for writing, for the block.
 
         Raises:
             FileNotFoundError: the folder for it is not there.
@@ -83,9 +83,9 @@ class Shards:
             yield store
 
     def record(self, shard: Shard, *, verify: bool = False) -> Record | None:
-        """The record of a shard, or None where it is missing, foreign or, with `verify`, belies the shard's files.
+        """The record of a shard; None if it is missing, of another sweep or, with `verify`, contradicts the files.
 
-        The shard may have fewer seeds than it is to have, if the sweep has grown.
+        A shard has fewer seeds than it is to have if the sweep has grown.
         """
         try:
             record = Record(**json.loads(self._record_path(shard).read_text()))
@@ -98,16 +98,16 @@ class Shards:
         return record
 
     def num_seeds(self, shard: Shard) -> int:
-        """How many of a shard's seeds, the first ones, are there undamaged."""
+        """The number of seeds of a shard that are stored undamaged; they are its first."""
         record = self.record(shard, verify=True)
         return record.stop - record.first if record else 0
 
     def records(self, *, verify: bool = False) -> dict[Shard, Record | None]:
-        """The record of every shard that there is to be."""
+        """The record of every shard that the store is to hold."""
         return {shard: self.record(shard, verify=verify) for shard in self.manifest.shards()}
 
     def put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
-        """Write a shard: for each metric (seeds, G) values, or a `State`.
+        """Write a shard: for each metric (seeds, G) values, or a `Sketch`.
 
         Raises OSError where it cannot be written; what was written before stays as it is.
         """
@@ -115,9 +115,9 @@ class Shards:
             self._put(shard, metrics, seconds)
 
     def preview(self, shard: Shard, metrics: Mapping[str, np.ndarray]) -> None:
-        """Write (seeds, g) values, those of the generations so far, of a shard that is not there yet. Raises as `put`.
+        """Write (seeds, g) values of the generations so far of an incomplete shard. Raises as `put`.
 
-        No record vouches for them, and summaries have none.
+        They have no record, and summaries have no preview.
         """
         if not self.manifest.summary:
             with writing(self.path):
@@ -148,14 +148,14 @@ class Shards:
         group = zarr.open_group(self.path, mode="r")
         if not self.manifest.summary:
             place = (*shard.cell, slice(shard.first, shard.stop))
-            names = [*self.manifest.metrics, *([SPECIMENS] if self.manifest.specimens else [])]
+            names = [*self.manifest.metrics, *([SAMPLES] if self.manifest.samples else [])]
             return {name: group[name][place] for name in names}
         place = (*shard.cell, shard.chunk)
-        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in State._fields] for name in self.manifest.metrics}
-        return {name: State(*(array[place] for array in parts)) for name, parts in arrays.items()}
+        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in Sketch._fields] for name in self.manifest.metrics}
+        return {name: Sketch(*(array[place] for array in parts)) for name, parts in arrays.items()}
 
     def finish(self) -> None:
-        """Bring the summaries that xarray finds here up to date with the shards."""
+        """Update the summaries that xarray reads from the shards."""
         if self.manifest.summary:
             with locked(self.path / _MANIFEST_LOCK):
                 for cell, tables in self._stale():
@@ -164,7 +164,7 @@ class Shards:
                         self._write(file_name(name, (*cell, 0, 0)), encode(chunk))
 
     def with_latest(self, dataset: xr.Dataset) -> xr.Dataset:
-        """`dataset`, as xarray found it here, with summaries of all shards that are there."""
+        """`dataset`, as xarray read it, with summaries of all shards that are stored."""
         if self.manifest.summary:
             for cell, tables in self._stale():
                 dataset = dataset.load()
@@ -173,7 +173,7 @@ class Shards:
         return dataset
 
     def _stale(self) -> Iterator[tuple[tuple[int, ...], dict[str, np.ndarray]]]:
-        """The cells whose summary is not that of all their shards, each with the one that is."""
+        """The cells whose stored summary does not cover all their shards, each with its current tables."""
         of_cell: dict[tuple[int, ...], list[tuple[Shard, int]]] = {}
         for shard, record in self.records(verify=True).items():
             if record:
@@ -185,7 +185,7 @@ class Shards:
                 yield cell, tables(self.get(shard) for shard, _ in shards)
 
     def _chunks(self, shard: Shard, metrics: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
-        """(array, chunk, its place among the array's chunks) for each file of a shard."""
+        """(array, chunk, index of the chunk in the array) for each file of a shard."""
         place, ones = (*shard.cell, shard.chunk), [1] * len(shard.cell)
         for name, values in metrics.items():
             if self.manifest.summary:
@@ -211,7 +211,7 @@ class Shards:
         write_whole(target, content)
 
     def _write_skeleton(self) -> None:
-        """Put metadata and coordinates in place, also where they are damaged."""
+        """Write metadata and coordinates, replacing damaged ones."""
         scratch = Path(tempfile.mkdtemp(prefix=".skeleton.", suffix=".partial", dir=self.path))
         try:
             write_skeleton(scratch / "new", self.manifest)
@@ -244,7 +244,7 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
 
 
 def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
-    """The seeds that a stored summary is of; NaN where there is none, or its checksum does not match."""
+    """The number of seeds in a stored summary; NaN if there is none, or its checksum does not match."""
     try:
         return float(array[(*cell, list(STATISTICS).index("count"), 0)])
     except (OSError, ValueError):
@@ -252,6 +252,6 @@ def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
 
 
 def _sweep_out(path: Path) -> None:
-    """Remove what killed processes left half written."""
+    """Delete the partial files of killed processes."""
     for leftover in list(path.rglob("*.partial")):
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)

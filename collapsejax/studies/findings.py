@@ -1,15 +1,24 @@
-"""What a study's numbers say: sentences, and the numbers behind them with their standard errors."""
+"""What a study's numbers say: numbers with standard errors, sentences made of them, and verdicts on claims."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-_CLEAR = 3.0  # standard errors by which a difference is counted as one
+CLEAR = 3.0  # standard errors by which a difference is counted as one
 _LEVEL = 1.1  # a loss that grows by less than this factor in half of the iterations has levelled off
+
+
+class Verdict(enum.StrEnum):
+    """What a run says of a claim. OPEN: its seeds do not decide it, or its cells disagree."""
+
+    VERIFIED = "verified"
+    FALSIFIED = "falsified"
+    OPEN = "open"
 
 
 class Number(NamedTuple):
@@ -17,23 +26,24 @@ class Number(NamedTuple):
 
     label: str
     value: float
-    se: float
+    standard_error: float
     exact: float | None = None
 
     @property
     def z(self) -> float | None:
-        """(value - exact) / s.e.; None where nothing exact is known."""
-        return None if self.exact is None else (self.value - self.exact) / self.se
+        """(value - exact) / standard error; None where nothing exact is known."""
+        return None if self.exact is None else (self.value - self.exact) / self.standard_error
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} ± {self.se:.2g}"
+        return f"{self.value:.4g} ± {self.standard_error:.2g}"
 
 
 class Finding(NamedTuple):
-    """A sentence that was computed, and what it rests on."""
+    """A sentence that was computed, the numbers it rests on, and the verdict on what the paper found."""
 
     sentence: str
     numbers: list[Number]
+    verdict: Verdict
 
 
 def number(label: str, values: np.ndarray, exact: float | None = None) -> Number:
@@ -47,6 +57,11 @@ def of_cells(variable: xr.DataArray) -> np.ndarray:
     dims = [str(name) for name in variable.dims if name not in ("seed", "generation")]
     values = variable.transpose(*dims, "seed", "generation").values.astype(float)
     return values.reshape(-1, *values.shape[-2:])
+
+
+def num_generations(datasets: Sequence[xr.Dataset]) -> int:
+    """Generations of the longest of some sweeps (G)."""
+    return max(dataset.sizes["generation"] for dataset in datasets)
 
 
 def growth(datasets: Sequence[xr.Dataset], metric: str, *, ratio: bool, since: int = 0) -> dict[str, np.ndarray]:
@@ -66,11 +81,46 @@ def growth(datasets: Sequence[xr.Dataset], metric: str, *, ratio: bool, since: i
     return {workflow: values[usable] for workflow, values in grown.items()}
 
 
-def count_above(more: np.ndarray, less: np.ndarray) -> tuple[int, int]:
+def late_growth(datasets: Sequence[xr.Dataset], metric: str) -> dict[str, np.ndarray]:
+    """By workflow, log of the last model's metric over that of the model halfway, (cells, S), as `growth` gives it."""
+    return growth(datasets, metric, ratio=True, since=num_generations(datasets) // 2 - 1)
+
+
+def slopes(variable: xr.DataArray, first: int) -> np.ndarray:
+    """Least squares slope of a metric against log t from iteration `first` on, of each cell and seed (cells, S)."""
+    t = variable.generation.values + 1.0
+    later = t >= first
+    x = np.log(t[later]) - np.log(t[later]).mean()
+    return of_cells(variable)[:, :, later] @ x / (x @ x)
+
+
+def count_above(more: np.ndarray, less: np.ndarray | float) -> tuple[int, int]:
     """Of cells, (cells, S) each, in how many the one's mean is above the other's, and in how many clearly so."""
     apart = more - less
-    mean, se = apart.mean(axis=1), apart.std(axis=1, ddof=1) / np.sqrt(apart.shape[1])
-    return int(np.sum(mean > 0)), int(np.sum(mean > _CLEAR * se))
+    mean, standard_error = apart.mean(axis=1), apart.std(axis=1, ddof=1) / np.sqrt(apart.shape[1])
+    return int(np.sum(mean > 0)), int(np.sum(mean > CLEAR * standard_error))
+
+
+def exceeds(more: np.ndarray, less: np.ndarray | float = 0.0) -> Verdict:
+    """Whether one quantity is above another, from their values in all cells, (cells, S) each, or a constant.
+
+    Verified if the mean of all cells is above by more than 3 standard errors, and no cell's mean is below by more than
+    that. Falsified if the mean of all cells is below by more than 3 standard errors. Else open.
+    """
+    if not len(more):
+        return Verdict.OPEN
+    overall = number("", np.mean(more - less, axis=0))
+    if overall.value < -CLEAR * overall.standard_error:
+        return Verdict.FALSIFIED
+    clear = overall.value > CLEAR * overall.standard_error
+    return Verdict.VERIFIED if clear and not count_above(-more, -less)[1] else Verdict.OPEN
+
+
+def combined(*verdicts: Verdict) -> Verdict:
+    """The verdict on several claims together: falsified if one of them is, verified if all of them are, else open."""
+    if Verdict.FALSIFIED in verdicts:
+        return Verdict.FALSIFIED
+    return Verdict.VERIFIED if set(verdicts) == {Verdict.VERIFIED} else Verdict.OPEN
 
 
 def order(grown: Mapping[str, np.ndarray], left_out: int = 0) -> str:
@@ -83,10 +133,16 @@ def order(grown: Mapping[str, np.ndarray], left_out: int = 0) -> str:
     )
     outside = count_above(subsample, replace)[1] + count_above(accumulate, subsample)[1]
     return (
-        f"replace lost more than accumulate in {above} of {cells} cells (by more than {_CLEAR:g} s.e. in {clearly}), "
+        f"Replace lost more than accumulate in {above} of {cells} cells (by more than {CLEAR:g} s.e. in {clearly}), "
         f"and accumulate-subsample lay between them in {between} (clearly outside in {outside})"
         + (f" ({left_out} cells with losses that are not finite left out)" if left_out else "")
     )
+
+
+def in_order(grown: Mapping[str, np.ndarray]) -> Verdict:
+    """Whether a loss grew more under replace than under accumulate-subsample, and more there than under accumulate."""
+    replace, subsample, accumulate = (grown[name] for name in ("replace", "accumulate-subsample", "accumulate"))
+    return combined(exceeds(replace, subsample), exceeds(subsample, accumulate))
 
 
 def factors(grown: Mapping[str, np.ndarray], what: str) -> list[Number]:
@@ -95,7 +151,8 @@ def factors(grown: Mapping[str, np.ndarray], what: str) -> list[Number]:
     for workflow, values in grown.items():
         log = number("", values.mean(axis=0))
         factor = float(np.exp(log.value))
-        numbers.append(Number(f"{what}, last over first, {workflow} (geometric mean)", factor, factor * log.se))
+        label = f"{what}, last over first, {workflow} (geometric mean)"
+        numbers.append(Number(label, factor, factor * log.standard_error))
     return numbers
 
 
@@ -108,7 +165,7 @@ def rises(grown: Mapping[str, np.ndarray], units: str) -> list[Number]:
 
 
 def levelled(late: Mapping[str, np.ndarray]) -> str:
-    """What became of the losses in the second half of all iterations, from `growth` of that half."""
+    """What became of the losses in the second half of all iterations, from `late_growth`."""
     accumulate = late["accumulate"].mean(axis=1)
     by = {name: np.expm1(number("", values.mean(axis=0)).value) for name, values in late.items()}
     return (
@@ -118,17 +175,6 @@ def levelled(late: Mapping[str, np.ndarray]) -> str:
     )
 
 
-def plateau(dataset: xr.Dataset, exact: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of a Gaussian of variance 1 in d dimensions under accumulate n |error of the mean|^2: (n, S), exactly (n,), n."""
-    last = dataset.mean_sq_error.sel(workflow="accumulate").isel(generation=-1).transpose("num_samples", "seed")
-    known = exact.mean_sq_error.sel(workflow="accumulate").isel(generation=-1)
-    sizes = dataset.num_samples.values
-    return last.values.astype(float) * sizes[:, None], known.values * sizes, sizes
-
-
-def slopes(variable: xr.DataArray, first: int) -> np.ndarray:
-    """Least squares slope of a metric against log t from iteration `first` on, of each cell and seed (cells, S)."""
-    t = variable.generation.values + 1.0
-    later = t >= first
-    x = np.log(t[later]) - np.log(t[later]).mean()
-    return of_cells(variable)[:, :, later] @ x / (x @ x)
+def levels_off(late: Mapping[str, np.ndarray]) -> Verdict:
+    """Whether the loss grew by less than 10 % in the second half under accumulate, by `exceeds`, from `late_growth`."""
+    return exceeds(np.log(_LEVEL) - late["accumulate"])

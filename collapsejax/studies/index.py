@@ -1,50 +1,112 @@
-"""The index of reproduced studies, as Markdown."""
+"""The index of reproduced studies, as Markdown, from a record of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
+from ..store.files import write_whole
 from .catalogue import STUDIES
+from .findings import Number
+
+_RECORD = "finding.json"
 
 
-def render(records: Sequence[Mapping[str, Any]]) -> str:
-    """A table with a line for each study, and a section for each with all its numbers and figures.
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What is kept of a reproduced study, as finding.json in its folder.
 
     Args:
-        records: what `reproduction.write_up` writes of each.
+        study: its name.
+        title: what it is about.
+        citation: the paper.
+        claim: what the paper found.
+        form: in which form of the published protocol it was run.
+        num_seeds: seeds of every part.
+        found: what this run found, a sentence.
+        verdict: "verified", "falsified" or "open".
+        numbers: what that rests on.
+        figures: names of the figures, each there as .png and as .pdf.
+        folder: the folder's name.
+        seconds: how long it took.
     """
-    records = sorted(records, key=lambda record: (list(STUDIES).index(record["study"]), record["folder"]))
+
+    study: str
+    title: str
+    citation: str
+    claim: str
+    form: str
+    num_seeds: int
+    found: str
+    verdict: str
+    numbers: list[Number]
+    figures: list[str]
+    folder: str
+    seconds: float
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder that is there."""
+        numbers = [one._asdict() | {"z": one.z} for one in self.numbers]
+        write_whole(folder / _RECORD, json.dumps(vars(self) | {"numbers": numbers}, indent=1).encode())
+
+
+def read(folder: Path) -> Record | None:
+    """The record in a folder; None where there is none, or one of another version of this package."""
+    try:
+        fields = json.loads((folder / _RECORD).read_text())
+        numbers = [Number(*(one[name] for name in Number._fields)) for one in fields["numbers"]]
+        return Record(**fields | {"numbers": numbers})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def write_index(out: Path) -> Path:
+    """Write `out`/index.md from the records in the folders there; returns its path."""
+    records = [record for path in sorted(out.glob(f"*/{_RECORD}")) if (record := read(path.parent))]
+    path = out / "index.md"
+    write_whole(path, render(records).encode())
+    return path
+
+
+def render(records: Sequence[Record]) -> str:
+    """A table with a line for each study, and a section for each with all its numbers and figures."""
+    places = {study.name: place for place, study in enumerate(STUDIES)}
+    records = sorted(records, key=lambda record: (places.get(record.study, len(places)), record.folder))
     lines = ["# Published results, reproduced", ""]
     lines += [
-        "| study | the paper found | this run found | the number behind it | seconds |",
-        "| :-- | :-- | :-- | :-- | --: |",
+        "| study | the paper found | this run found | verdict | the number behind it | seconds |",
+        "| :-- | :-- | :-- | :-- | :-- | --: |",
     ]
     for record in records:
-        cells = (f"[{record['folder']}](#{record['folder']})", record["paper"], record["found"])
-        first = record["numbers"][0]
-        lines.append(f"| {' | '.join(map(_cell, cells))} | {_cell(_number(first))} | {record['seconds']:.0f} |")
+        cells = (f"[{record.folder}](#{record.folder})", record.claim, record.found, record.verdict)
+        first = record.numbers[0]
+        lines.append(f"| {' | '.join(map(_cell, cells))} | {_cell(_number(first))} | {record.seconds:.0f} |")
     for record in records:
-        lines += [
-            "",
-            f"## {record['folder']}",
-            "",
-            f"{record['title']}, {record['num_seeds']} seeds; {record['form']}.",
-            "",
-        ]
-        lines += [f"- The paper found: {record['paper']}.", f"- This run found: {record['found']}.", ""]
-        lines += ["| number | value ± s.e. | exact | z |", "| :-- | --: | --: | --: |"]
-        for one in record["numbers"]:
-            exact = ("", "") if one["exact"] is None else (f"{one['exact']:.4g}", f"{one['z']:+.1f}")
-            lines.append(f"| {_cell(one['label'])} | {one['value']:.4g} ± {one['se']:.2g} | {' | '.join(exact)} |")
-        lines.append("")
-        lines += [f"![{stem}]({record['folder']}/{stem}.png)" for stem in record["figures"]]
+        lines += _section(record)
     return "\n".join(lines) + "\n"
 
 
-def _number(one: Mapping[str, Any]) -> str:
-    exact = "" if one["exact"] is None else f" (exact {one['exact']:.4g})"
-    return f"{one['label']}: {one['value']:.4g} ± {one['se']:.2g}{exact}"
+def _section(record: Record) -> list[str]:
+    lines = ["", f"## {record.folder}", "", f"{record.title}, {record.num_seeds} seeds; {record.form}.", ""]
+    lines += [
+        f"- The paper ({record.citation}) found: {record.claim}.",
+        f"- This run found: {record.found}.",
+        f"- Verdict: {record.verdict}.",
+        "",
+    ]
+    lines += ["| number | value ± s.e. | exact | z |", "| :-- | --: | --: | --: |"]
+    for one in record.numbers:
+        exact = ("", "") if one.exact is None else (f"{one.exact:.4g}", f"{one.z:+.1f}")
+        lines.append(f"| {_cell(one.label)} | {one} | {' | '.join(exact)} |")
+    lines.append("")
+    return lines + [f"![{stem}]({record.folder}/{stem}.png)" for stem in record.figures]
+
+
+def _number(one: Number) -> str:
+    exact = "" if one.exact is None else f" (exact {one.exact:.4g})"
+    return f"{one.label}: {one}{exact}"
 
 
 def _cell(text: str) -> str:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..core.base import Array
-from ..results.sketch import State, merge
+from ..results.sketch import Sketch, merge
 from .memory import free_bytes_of_each
 from .program import CallShape, Job, Program
 
@@ -94,7 +94,7 @@ def joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return parts[0]
     return {
         name: functools.reduce(merge, [part[name] for part in parts])
-        if isinstance(values, State)
+        if isinstance(values, Sketch)
         else np.concatenate([part[name] for part in parts])
         for name, values in parts[0].items()
     }

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.base import Array, Needs, Task, Workflow
 from ..core.checks import Within, is_literal, is_paddable, size_is_traced
 from ..loop import Result
-from ..results.dataset import SPECIMENS
+from ..results.dataset import SAMPLES
 from .grid import Cell, Experiments, Grid
 from .one_of import alike
 
@@ -85,7 +85,7 @@ def record_of_samples(task: Task) -> Callable | None:
 def outputs(result: Result) -> dict[str, Array]:
     """What a program gives of a run: metrics, and what was recorded as text samples."""
     metrics = {name: value.astype(float) for name, value in result.metrics.items()}
-    return metrics if result.recorded is None else metrics | {SPECIMENS: result.recorded}
+    return metrics if result.recorded is None else metrics | {SAMPLES: result.recorded}
 
 
 def with_like_workflows(cells: Sequence[Cell]) -> list[Cell]:

@@ -1,11 +1,11 @@
-"""Checkpoints of long runs: the latest state of the call that a process is at, kept by Orbax."""
+"""Checkpoints of long runs: the latest state of the call that a process computes, kept by Orbax."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -22,107 +22,85 @@ from .program import Saved
 
 
 class Checkpoints:
-    """The folder of a process, which need not be there, for the call that it is at: one checkpoint, or none."""
+    """The checkpoint of the call that a process computes, in a folder of its own, which need not exist.
+
+    It is a step of Orbax's `CheckpointManager`, numbered by the generations done. Its metadata say which call it
+    belongs to, and have a digest of its arrays, since Orbax does not notice every change of its files.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def save(self, call: Any, saved: Saved) -> None:
-        """Keep the state of a call, JSON values, in place of what was kept before. Raises OSError where it cannot."""
-        leaves, results = _plain(saved.state), saved.results
-        content = {"state": leaves, "results": results, "digest": _digest((leaves, results))}
-        name = f"{_name(call)}-{len(results)}"
+        """Write the state of `call`, which is made of JSON values, in place of the checkpoint before it.
+
+        Raises:
+            OSError: it cannot be written; the message names the store.
+        """
+        import orbax.checkpoint as ocp  # takes long to import, and only long-running tasks need it
+
+        content = {"state": jax.tree.leaves(saved.state), "results": saved.results}
+        labels = {"call": _name(call), "digest": _digest(content)}
         with writing(self._path.parent.parent):
-            self._path.mkdir(parents=True, exist_ok=True)
-            checkpointer = self._checkpointer()
             try:
-                # A killed process has left half of it there.
-                shutil.rmtree(self._path / name, ignore_errors=True)
-                checkpointer.save(self._path.absolute() / name, content)
-                checkpointer.wait_until_finished()
+                with self._manager() as manager:
+                    manager.save(len(saved.results), args=ocp.args.StandardSave(content), custom_metadata=labels)
             except OSError:
                 raise
             except Exception as error:  # Orbax and TensorStore have errors of their own for what the system refuses
                 raise OSError(0, str(error).splitlines()[0]) from error
-        self._sweep_out(name)
 
     def restore(self, call: Any, like: Saved) -> Saved | None:
-        """What was kept of this call, on the devices and in the shapes of `like`; None where it is not there, whole."""
-        found = {}
-        for folder in self._path.glob(f"{_name(call)}-*"):
-            if number := re.fullmatch(r"\d+", folder.name.rpartition("-")[2]):
-                found[int(number[0])] = folder
-        for number, folder in sorted(found.items(), reverse=True):
-            if saved := self._restored(folder, number, like):
-                return saved
-        self._sweep_out()
+        """The state of `call` on the devices and in the shapes of `like`, or None without a whole checkpoint of it.
+
+        A checkpoint of another call or version, or a damaged one, is deleted.
+        """
+        if self._path.exists():
+            with contextlib.suppress(Exception):  # whatever reading a damaged file may raise
+                if saved := self._restored(call, like):
+                    return saved
+            self.clear()
         return None
 
     def clear(self) -> None:
-        """Forget the call."""
+        """Delete the checkpoint and its folder."""
         shutil.rmtree(self._path, ignore_errors=True)
 
-    def _restored(self, folder: Path, number: int, like: Saved) -> Saved | None:
-        shapes = jax.tree.map(lambda leaf: leaf.update(sharding=None), like)
-        shapes = {"state": jax.eval_shape(_key_data, shapes.state), "results": shapes.results * number}
-        try:
-            content = self._checkpointer().restore(
-                folder.absolute(), shapes | {"digest": jax.ShapeDtypeStruct((32,), np.uint8)}
-            )
-            content = jax.tree.map(np.asarray, content)
-            state, results = content["state"], content["results"]
-            if not np.array_equal(content["digest"], _digest((state, results))):
+    def _restored(self, call: Any, like: Saved) -> Saved | None:
+        import orbax.checkpoint as ocp
+
+        with self._manager(read_only=True) as manager:
+            step = manager.latest_step()
+            if step is None:
                 return None
-        except Exception:  # whatever reading a damaged file may raise
+            labels = manager.metadata(step).custom_metadata
+            if labels["call"] != _name(call):
+                return None
+            leaves, structure = jax.tree.flatten(like.state)
+            shapes = {"state": leaves, "results": like.results * step}
+            content = manager.restore(step, args=ocp.args.StandardRestore(shapes))
+        if labels["digest"] != _digest(content):
             return None
-        leaves, structure = jax.tree.flatten(like.state)
-        leaves = [jax.device_put(_like(leaf, want), want.sharding) for leaf, want in zip(state, leaves, strict=True)]
-        return Saved(jax.tree.unflatten(structure, leaves), results)
+        return Saved(jax.tree.unflatten(structure, content["state"]), content["results"])
 
-    def _checkpointer(self) -> Any:
-        import orbax.checkpoint as ocp  # takes long to import, and only long-running tasks need it
+    def _manager(self, **options: Any) -> Any:
+        import orbax.checkpoint as ocp
 
-        logging.getLogger("absl").setLevel(logging.ERROR)  # of what it writes, and how fast
-        # Processes of a sweep do not wait for one another.
-        process = jax.process_index()
-        alone = ocp.options.MultiprocessingOptions(
-            primary_host=process, active_processes={process}, barrier_sync_key_prefix=str(process)
-        )
-        return ocp.StandardCheckpointer(multiprocessing_options=alone)
-
-    def _sweep_out(self, but: str | None = None) -> None:
-        for leftover in self._path.glob("*"):
-            if leftover.name != but:
-                shutil.rmtree(leftover, ignore_errors=True)
+        logging.getLogger("absl").setLevel(logging.ERROR)  # it logs what it writes, and how fast
+        settings = dict(max_to_keep=1, cleanup_tmp_directories=True, enable_async_checkpointing=False) | options
+        return ocp.CheckpointManager(self._path.absolute(), options=ocp.CheckpointManagerOptions(**settings))
 
 
 def _name(call: Any) -> str:
-    """What is done, and by which versions: only the same program can carry it on."""
+    """A digest of the call and of the versions that compute it: only the same program can continue it."""
     versions = {name: version for name, version in provenance().items() if name.startswith("version_")}
-    return digest(json.dumps([call, versions], sort_keys=True).encode())[:32]
+    return digest(json.dumps([call, versions], sort_keys=True).encode())
 
 
-def _key_data(tree: PyTree) -> list[Any]:
-    is_key = lambda leaf: jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in jax.tree.leaves(tree)]
-
-
-def _plain(tree: PyTree) -> list[np.ndarray]:
-    """The leaves as arrays of numbers on the host."""
-    return [np.array(leaf) for leaf in jax.device_get(_key_data(tree))]
-
-
-def _like(leaf: np.ndarray, want: jax.ShapeDtypeStruct) -> Any:
-    if not jnp.issubdtype(want.dtype, jax.dtypes.prng_key):
-        return leaf
-    kinds = []
-    jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), want)  # which wants an array
-    return jax.random.wrap_key_data(leaf, impl=kinds[0])
-
-
-def _digest(content: PyTree) -> np.ndarray:
-    """A checksum (32,) of arrays: Orbax does not notice every change of its files."""
+def _digest(content: PyTree) -> str:
+    """The SHA-256 digest of arrays, of typed keys that of their data."""
     whole = hashlib.sha256()
     for leaf in jax.tree.leaves(content):
-        whole.update(np.ascontiguousarray(leaf).tobytes())
-    return np.frombuffer(whole.digest(), np.uint8)
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        whole.update(np.asarray(jax.random.key_data(leaf) if is_key else leaf).tobytes())
+    return whole.hexdigest()

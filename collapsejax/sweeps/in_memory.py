@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..results.dataset import SPECIMENS, to_dataset
-from ..results.sketch import State
+from ..results.dataset import SAMPLES, to_dataset
+from ..results.sketch import Sketch
 from ..results.statistics import STATISTICS, tables
 from ..store.arrays import empty
 from ..store.manifest import Manifest, Shard
@@ -25,9 +25,9 @@ class Memory:
             shape = (*cells, len(STATISTICS), manifest.num_generations)
             self._values = {name: np.full(shape, np.nan, np.float64) for name in manifest.metrics}
         else:
-            names = [*manifest.metrics, *([SPECIMENS] if manifest.specimens else [])]
+            names = [*manifest.metrics, *([SAMPLES] if manifest.samples else [])]
             self._values = {name: empty(manifest, name, (*cells, manifest.num_seeds)) for name in names}
-        self._states: dict[tuple[int, ...], dict[str, State]] = {}
+        self._states: dict[tuple[int, ...], dict[str, Sketch]] = {}
 
     def num_seeds(self, shard: Shard) -> int:
         del shard

@@ -26,9 +26,9 @@ class LongRuns:
     def __init__(self, results: Shards | Memory, out: Path | None, share: tuple[int, int]) -> None:
         process, self._num_processes = share
         self._results, self._folder = results, out and out / RUNNING
-        # Orbax refuses where JAX knows of other processes but is not connected to them, as after `--distributed`.
-        unconnected = jax.process_count() > 1 and not jax.distributed.is_initialized()
-        self._checkpoints = None if out is None or unconnected else Checkpoints(self._folder / str(process))
+        # Where JAX has connected several processes, Orbax has them wait for one another and writes arrays of one only.
+        alone = jax.process_count() == 1
+        self._checkpoints = Checkpoints(self._folder / str(process)) if out and alone else None
 
     def program(
         self, experiments: Experiments, settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
@@ -37,8 +37,8 @@ class LongRuns:
 
         `say` is told its progress.
 
-        After each generation the metrics so far are in the store, and a checkpoint, unless processes were connected by
-        JAX and no longer are.
+        After each generation the metrics so far are in the store, and a checkpoint, unless JAX has connected several
+        processes, as `--distributed` does.
         """
         watch = _Watch(experiments, there, self._results, self._checkpoints, say)
         return Program(experiments.cells, settings, by_generation=True, watch=watch)

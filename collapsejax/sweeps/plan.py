@@ -17,8 +17,8 @@ from ..core.arguments import check_count
 from ..core.base import Array, Task, Workflow
 from ..core.checks import check_key, check_run, runs_in_turn
 from ..core.describe import describe
-from ..results.dataset import RESERVED, SPECIMENS, in_order
-from ..results.sketch import state_bytes as summary_bytes
+from ..results.dataset import RESERVED, SAMPLES, in_order
+from ..results.sketch import sketch_bytes
 from ..results.statistics import STATISTICS
 from ..store.manifest import Manifest
 from ..store.provenance import provenance
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     @property
     def result_bytes(self) -> int:
         """Bytes of the results of a seed in one cell."""
-        shape, dtype = self.manifest.specimens or ((0,), np.dtype(np.uint8))
+        shape, dtype = self.manifest.samples or ((0,), np.dtype(np.uint8))
         a_generation = 4 * len(self.manifest.metrics) + math.prod(shape) * dtype.itemsize
         return self.manifest.num_generations * a_generation
 
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
         if self.out is None:
             return 2 * cells * len(STATISTICS) * self.result_bytes  # tables of doubles
         states = cells * len(self.manifest.chunks) * len(self.manifest.metrics)
-        return states * summary_bytes(self.manifest.num_generations)
+        return states * sketch_bytes(self.manifest.num_generations)
 
     def experiments(self, group: Sequence[int]) -> Experiments:
         """The experiments of a group, which its program simulates."""
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
         seeds = min(self.manifest.chunk, self.manifest.num_seeds, seeds_a_call)
         rows = max(1, min(num_jobs, seeds_a_call // seeds))
         if self.settings.summary:
-            states = len(self.manifest.metrics) * summary_bytes(self.manifest.num_generations)
+            states = len(self.manifest.metrics) * sketch_bytes(self.manifest.num_generations)
             rows = max(1, min(rows, _SUMMARY_BYTES // states))
         return CallShape(rows, seeds, batch if on_cpu else rows * -(-seeds // num_devices))
 
@@ -164,13 +164,13 @@ def make_plan(
         "key_impl": str(jax.random.key_impl(key)),
     }
     if samples:
-        configuration[SPECIMENS] = samples
+        configuration[SAMPLES] = samples
     for name, value in configuration.items():
         try:
             configuration[name] = json.loads(json.dumps(value))  # with the types of one that was stored
         except TypeError as error:
             raise ValueError(f"{name}: {error}; use numbers, texts, arrays and dataclasses") from None
-    texts = {"task", "workflows", "over", "key", SPECIMENS} & {*configuration}
+    texts = {"task", "workflows", "over", "key", SAMPLES} & {*configuration}
     attributes = configuration | {name: json.dumps(configuration[name]) for name in sorted(texts)}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     attributes |= {"num_seeds": num_seeds, "created": created, **provenance()}

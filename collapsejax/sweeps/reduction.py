@@ -11,12 +11,12 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..core.base import Array
-from ..results.sketch import State, merge, reduce
+from ..results.sketch import Sketch, merge, reduce
 
 SEEDS = PartitionSpec(None, "seed")  # of arrays (rows, seeds, ...)
 
 
-def reduced(reduction: Any, metrics: Mapping[str, Array], valid: Array, num_jobs: int) -> list[dict[str, State]]:
+def reduced(reduction: Any, metrics: Mapping[str, Array], valid: Array, num_jobs: int) -> list[dict[str, Sketch]]:
     """For each job, a row of `metrics` (rows, seeds, G), the sketch of each metric."""
     parts = jax.device_get(reduction(list(metrics.values()), valid))
     return [dict(zip(metrics, _of_row(parts, row), strict=True)) for row in range(num_jobs)]
@@ -40,7 +40,7 @@ def _lock_of(*arguments: Any) -> threading.Lock:
 
 @functools.lru_cache(maxsize=8)
 def _compiled(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: Any) -> Any:
-    def on_one_device(metrics: list[Array], valid: Array) -> State:
+    def on_one_device(metrics: list[Array], valid: Array) -> Sketch:
         return jax.tree.map(lambda leaf: leaf[None], reduce(metrics, valid, block))
 
     # As many numbers as a core's caches hold, or as all processors of an accelerator are busy with.
@@ -53,7 +53,7 @@ def _compiled(mesh: Mesh, num_metrics: int, shape: tuple[int, int, int], dtype: 
         return jax.jit(jax.shard_map(on_one_device, **options)).lower(values, valid).compile()
 
 
-def _of_row(parts: State, row: int) -> list[State]:
+def _of_row(parts: Sketch, row: int) -> list[Sketch]:
     """The sketch of each metric in one row, from the devices' parts: leaves (devices, metrics, rows, ...)."""
     of_devices = [
         jax.tree.map(lambda leaf, device=device: leaf[device, :, row], parts) for device in range(len(parts[0]))

@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from ..core.base import Array, Task, Workflow
-from ..results.dataset import SPECIMENS
-from ..results.sketch import State
+from ..results.dataset import SAMPLES
+from ..results.sketch import Sketch
 from ..store import datasets
 from ..store.manifest import Shard
 from ..store.shards import Shards
@@ -250,9 +250,9 @@ class _Run:
     def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
         """Note where each metric is NaN for the first time; no built-in task gives one."""
         for name, values in metrics.items():
-            if name == SPECIMENS:
+            if name == SAMPLES:
                 continue
-            nan = values["nan"] if isinstance(values, State) else np.isnan(values).sum(axis=0)
+            nan = values["nan"] if isinstance(values, Sketch) else np.isnan(values).sum(axis=0)
             if nan.any() and name not in self._nan:
                 cell = next(cell for cell in self._plan.grid.cells if cell.index == shard.cell)
                 seeds = f"{nan.max():.0f} of seeds {shard.first} to {shard.stop - 1}"

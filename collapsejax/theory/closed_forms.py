@@ -1,4 +1,4 @@
-"""Closed forms of expected variances and squared mean errors, for workflows without real data but the first batch.
+r"""Closed forms of expected variances and squared mean errors, for workflows without real data but the first batch.
 
 Generation t = 1 ... G is the model fitted in round t, t = 1 to real data alone, so t = g + 1. "Spread" is the expected
 fitted variance (every entry of the expected covariance, in units of the true one) and "error" the expected squared
@@ -9,21 +9,36 @@ for real data of any law with that covariance, and for any sampler with the mean
 Derivations. The scatter of n rows about their mean is (n - 1) times their covariance in expectation, and merging two
 sets of N and n rows adds N n / (N + n) times the square of the difference of their means.
 
-Replace: S_t = S_{t-1} (n_t - 1) / (n_t - ddof), and the mean moves by S_{t-1} / n_t in square, without bias.
+Replace: the mean moves by S_{t-1} / n_t in square, without bias, and
+
+$$S_t = S_{t-1} \frac{n_t - 1}{n_t - \text{ddof}}$$
 
 Accumulate: the mean of the new batch misses the pool's by S_{t-1} / n_t in square, which moves the pool's mean by n_t /
-N_t of that difference. Adding the scatters gives S_t = S_{t-1} (1 - n_t / (N_t (N_t - ddof))). With equal batches the
-factors are (k - a)(k - b) / (k (k - ddof / n)), where a + b = ddof / n and a b = -1/n: a ratio of gamma functions.
+N_t of that difference. Adding the scatters gives
+
+$$S_t = S_{t-1} \left( 1 - \frac{n_t}{N_t (N_t - \text{ddof})} \right)$$
+
+With equal batches the factors are (k - a)(k - b) / (k (k - ddof / n)), where a + b = ddof / n and a b = -1/n: a ratio
+of gamma functions.
 
 Accumulate-subsample: with C_t the pool's scatter over N_t - 1, the n_t rows drawn have in expectation the same variance
-over n_t - 1, and a mean that misses the pool's by C_t (1 / n_t - 1 / N_t) in square. So S_t = C_t (n_t - 1) / (n_t -
-ddof); the next batch's mean misses the pool's by D_t = S_t / n_{t+1} + C_t (1 / n_t - 1 / N_t); and
+over n_t - 1, and a mean that misses the pool's by C_t (1 / n_t - 1 / N_t) in square. So the fit has the variance S_t,
+the next batch's mean misses the pool's by D_t, and the pool's scatter grows:
 
-    (N_{t+1} - 1) C_{t+1} = (N_t - 1) C_t + (n_{t+1} - 1) S_t + N_t n_{t+1} / N_{t+1} D_t.
+$$S_t = C_t \frac{n_t - 1}{n_t - \text{ddof}}, \qquad
+D_t = \frac{S_t}{n_{t+1}} + C_t \left( \frac{1}{n_t} - \frac{1}{N_t} \right)$$
 
-For ddof = 0 and equal batches the factors of the pool's variance are t (t + a)(t + b) / ((t + 1)^2 (t - 1/n)) with a, b
-= (2n - 1 -+ sqrt(12 n - 3)) / (2n); for ddof = 1 they are (n (t + 1)^2 - 3) / ((t + 1) (n (t + 1) - 1)), which exceed 1
-by 1 / (n t) for large t, so their product grows without bound.
+$$(N_{t+1} - 1) C_{t+1} = (N_t - 1) C_t + (n_{t+1} - 1) S_t + \frac{N_t n_{t+1}}{N_{t+1}} D_t$$
+
+For ddof = 0 and equal batches the pool's variance is multiplied by
+
+$$\frac{t (t + a)(t + b)}{(t + 1)^2 (t - 1/n)}, \qquad a, b = \frac{2n - 1 \mp \sqrt{12 n - 3}}{2n}$$
+
+and for ddof = 1 by
+
+$$\frac{n (t + 1)^2 - 3}{(t + 1) (n (t + 1) - 1)}$$
+
+which exceeds 1 by 1 / (n t) for large t, so the product grows without bound.
 
 Published: variances that shrink by 1 - 1/n in Shumailov et al. (2024), Nature 631, 755; that the error stays bounded
 where data accumulate in Gerstgrasser et al. (2024), arXiv 2404.01413; the three workflows, as here, in Kazdan et al.
@@ -39,7 +54,9 @@ _TERMS = 100_000  # of a series that is summed
 
 
 def replace_spread(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """prod_{k <= t} (n_k - 1) / (n_k - ddof), (G,): (1 - 1/n)^t for ddof = 0, and 1 for ddof = 1.
+    r"""Spread under replace, (G,): (1 - 1/n)^t for ddof = 0, and 1 for ddof = 1.
+
+    $$S_t = \prod_{k \le t} \frac{n_k - 1}{n_k - \text{ddof}}$$
 
     It is the mean over seeds; from some 2n generations on, rare seeds carry it. `num_samples` is n, or (G,) sizes n_t.
     With ddof = 0 there is no collapse if and only if the sum of 1 / n_t is finite.
@@ -49,27 +66,34 @@ def replace_spread(num_samples: int | np.ndarray, num_generations: int, ddof: fl
 
 
 def replace_error(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """Sum of S_{k-1} / n_k over k <= t, S_0 = 1, (G,): 1 - (1 - 1/n)^t for ddof = 0, and t / n for ddof = 1."""
+    r"""Error under replace, (G,): 1 - (1 - 1/n)^t for ddof = 0, and t / n for ddof = 1.
+
+    $$\sum_{k \le t} \frac{S_{k-1}}{n_k}, \qquad S_0 = 1$$
+    """
     sizes = _sizes(num_samples, num_generations, ddof)
     return np.cumsum(_before(replace_spread(num_samples, num_generations, ddof)) / sizes)
 
 
 def replace_spread_limit(num_samples: int, ddof: float = 0) -> float:
-    """Of `replace_spread` for equal sizes: 0 for ddof < 1, 1 for ddof = 1, without bound above."""
+    """The limit of `replace_spread` for equal sizes: 0 for ddof < 1, 1 for ddof = 1, without bound above."""
     _sizes(num_samples, 1, ddof)
     return 0.0 if ddof < 1 else 1.0 if ddof == 1 else np.inf
 
 
 def replace_error_limit(num_samples: int, ddof: float = 0) -> float:
-    """Of `replace_error` for equal sizes: (1/n) / (1 - factor), 1 for ddof = 0; without bound for ddof >= 1."""
+    """The limit of `replace_error` for equal sizes: (1/n) / (1 - factor), 1 for ddof = 0; without bound for ddof >= 1."""
     n = _sizes(num_samples, 1, ddof)[0]
     return (n - ddof) / (n * (1 - ddof)) if ddof < 1 else np.inf
 
 
 def accumulate_spread(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """(n_1 - 1) / (n_1 - ddof) times prod_{2 <= k <= t} (1 - n_k / (N_k (N_k - ddof))), (G,).
+    r"""Spread under accumulate, (G,). Dividing by N - 1 does not make it unbiased.
 
-    For equal sizes and ddof = 0: prod_{k <= t} (1 - 1 / (n k^2)). Dividing by N - 1 does not make it unbiased.
+    $$S_t = \frac{n_1 - 1}{n_1 - \text{ddof}} \prod_{k=2}^t \left( 1 - \frac{n_k}{N_k (N_k - \text{ddof})} \right)$$
+
+    For equal sizes and ddof = 0 it is
+
+    $$S_t = \prod_{k \le t} \left( 1 - \frac{1}{n k^2} \right)$$
     """
     sizes = _sizes(num_samples, num_generations, ddof)
     total = np.cumsum(sizes)
@@ -79,16 +103,20 @@ def accumulate_spread(num_samples: int | np.ndarray, num_generations: int, ddof:
 
 
 def accumulate_error(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """Sum of S_{k-1} n_k / N_k^2 over k <= t, S_0 = 1, (G,): 1 - spread for ddof = 0."""
+    r"""Error under accumulate, (G,): 1 - spread for ddof = 0.
+
+    $$\sum_{k \le t} S_{k-1} \frac{n_k}{N_k^2}, \qquad S_0 = 1$$
+    """
     sizes = _sizes(num_samples, num_generations, ddof)
     before = _before(accumulate_spread(num_samples, num_generations, ddof))
     return np.cumsum(before * sizes / np.cumsum(sizes) ** 2)
 
 
 def accumulate_spread_limit(num_samples: int, ddof: float = 0) -> float:
-    """(n - 1) / (n - ddof) G(2 - ddof/n) / (G(2 - a) G(2 - b)), with a, b = (ddof +- sqrt(ddof^2 + 4 n)) / (2 n).
+    r"""The limit of `accumulate_spread`: sin(pi x) / (pi x), x = 1 / sqrt(n), for ddof = 0.
 
-    G is the gamma function. For ddof = 0: sin(pi x) / (pi x) with x = 1 / sqrt(n).
+    $$\frac{n - 1}{n - \text{ddof}} \frac{\Gamma(2 - \text{ddof}/n)}{\Gamma(2 - a) \Gamma(2 - b)}, \qquad
+    a, b = \frac{\text{ddof} \pm \sqrt{\text{ddof}^2 + 4 n}}{2 n}$$
     """
     n = _sizes(num_samples, 1, ddof)[0]
     a, b = (ddof + np.array([1, -1]) * np.sqrt(ddof**2 + 4 * n)) / (2 * n)
@@ -96,7 +124,7 @@ def accumulate_spread_limit(num_samples: int, ddof: float = 0) -> float:
 
 
 def accumulate_error_limit(num_samples: int, ddof: float = 0) -> float:
-    """1 - the limit of the spread for ddof = 0. Else the series of `accumulate_error`, to about 1e-10 of it.
+    """The limit of `accumulate_error`: 1 - the limit of the spread for ddof = 0, else a series to about 1e-10 of it.
 
     Behind the 100 000 terms that are summed, the spread is taken for its limit.
     """
@@ -107,19 +135,22 @@ def accumulate_error_limit(num_samples: int, ddof: float = 0) -> float:
 
 
 def subsample_pool_spread(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """The pool's scatter over N_t - ddof under accumulate-subsample, (G,). Recursion in the module's docstring.
+    r"""The pool's scatter over N_t - ddof under accumulate-subsample, (G,). Recursion in the module's docstring.
 
-    For equal sizes and ddof = 0: (1 - 1/n) prod_{k < t} (1 - ((2n - 1) k - n) / (n (k + 1)^2 (n k - 1))).
+    For equal sizes and ddof = 0 it is
+
+    $$\left( 1 - \frac{1}{n} \right) \prod_{k=1}^{t-1} \left( 1 - \frac{(2n - 1) k - n}{n (k + 1)^2 (n k - 1)} \right)$$
     """
     total = np.cumsum(_sizes(num_samples, num_generations, ddof))
     return _subsample_pool(num_samples, num_generations, ddof) * (total - 1) / (total - ddof)
 
 
 def subsample_pool_error(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """Squared error of the pool's mean under accumulate-subsample, (G,).
+    r"""Squared error of the pool's mean under accumulate-subsample, (G,): 1 - the pool's spread for ddof = 0.
 
-    It is 1 / n_1 + sum_{k < t} D_k (n_{k+1} / N_{k+1})^2, with D_k as in the module's docstring. For ddof = 0:
-    1 - the pool's spread.
+    With D_k as in the module's docstring it is
+
+    $$\frac{1}{n_1} + \sum_{k=1}^{t-1} D_k \left( \frac{n_{k+1}}{N_{k+1}} \right)^2$$
     """
     sizes, total, pool, fit = _subsample(num_samples, num_generations, ddof)
     step = _batch_offset(sizes, total, pool, fit) * (sizes[1:] / total[1:]) ** 2
@@ -127,24 +158,31 @@ def subsample_pool_error(num_samples: int | np.ndarray, num_generations: int, dd
 
 
 def subsample_spread(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """C_t (n_t - 1) / (n_t - ddof), (G,): the fitted variance under accumulate-subsample.
+    r"""Spread under accumulate-subsample, (G,): S_t of the module's docstring.
 
-    For equal sizes and ddof = 0: (n - 1) N / (n (N - 1)) times the pool's spread, N = n t. For ddof = 1:
-    prod_{k < t} (1 + (k - 2) / ((k + 1) (n (k + 1) - 1))), which grows like `subsample_spread_asymptote`.
+    For equal sizes and ddof = 0 it is (n - 1) N / (n (N - 1)) times the pool's spread, N = n t. For ddof = 1 it is
+
+    $$\prod_{k=1}^{t-1} \left( 1 + \frac{k - 2}{(k + 1) (n (k + 1) - 1)} \right)$$
+
+    which grows like `subsample_spread_asymptote`.
     """
     return _subsample(num_samples, num_generations, ddof)[3]
 
 
 def subsample_error(num_samples: int | np.ndarray, num_generations: int, ddof: float = 0) -> np.ndarray:
-    """The pool's error plus C_t (1 / n_t - 1 / N_t), (G,). For ddof = 0: 1 - spread."""
+    """Error under accumulate-subsample, (G,): the pool's plus C_t (1 / n_t - 1 / N_t); 1 - spread for ddof = 0."""
     sizes, total, pool, _ = _subsample(num_samples, num_generations, ddof)
     return subsample_pool_error(num_samples, num_generations, ddof) + pool * (1 / sizes - 1 / total)
 
 
 def subsample_pool_spread_limit(num_samples: int, ddof: float = 0) -> float:
-    """For ddof = 0: G(2 - 1/n) / (G(1 + a) G(1 + b)), a and b as in the module's docstring; infinite above.
+    r"""The limit of `subsample_pool_spread`, infinite for ddof > 0.
 
-    It is 1 - (pi^2 / 2 - 3) / n + O(1 / n^2). Raises ValueError for a negative ddof.
+    With a and b of the module's docstring it is
+
+    $$\frac{\Gamma(2 - 1/n)}{\Gamma(1 + a) \Gamma(1 + b)} = 1 - \frac{\pi^2 / 2 - 3}{n} + O(n^{-2})$$
+
+    Raises ValueError for a negative ddof.
     """
     n = _sizes(num_samples, 1, ddof)[0]
     if ddof < 0:
@@ -154,25 +192,30 @@ def subsample_pool_spread_limit(num_samples: int, ddof: float = 0) -> float:
 
 
 def subsample_spread_limit(num_samples: int, ddof: float = 0) -> float:
-    """For ddof = 0: (1 - 1/n) times the pool's, 1 - (pi^2 / 2 - 2) / n + O(1 / n^2); infinite above."""
+    """The limit of `subsample_spread`: for ddof = 0, (1 - 1/n) times the pool's; infinite above.
+
+    It is 1 - (pi^2 / 2 - 2) / n + O(1 / n^2).
+    """
     pool = subsample_pool_spread_limit(num_samples, ddof)
     return np.inf if ddof else (1 - 1 / num_samples) * pool
 
 
 def subsample_pool_error_limit(num_samples: int, ddof: float = 0) -> float:
-    """For ddof = 0: 1 - the limit of the pool's spread; infinite above."""
+    """The limit of `subsample_pool_error`: for ddof = 0, 1 - the limit of the pool's spread; infinite above."""
     return np.inf if ddof else 1 - subsample_pool_spread_limit(num_samples)
 
 
 def subsample_error_limit(num_samples: int, ddof: float = 0) -> float:
-    """For ddof = 0: 1 - the limit of the spread; infinite above."""
+    """The limit of `subsample_error`: for ddof = 0, 1 - the limit of the spread; infinite above."""
     return np.inf if ddof else 1 - subsample_spread_limit(num_samples)
 
 
 def subsample_spread_asymptote(num_samples: int, num_generations: int) -> np.ndarray:
-    """What `subsample_spread` with ddof = 1 tends to in ratio: const t^(1/n), (G,).
+    r"""What `subsample_spread` with ddof = 1 tends to in ratio, (G,). It grows slowly.
 
-    const = G(2 - 1/n) / (G(2 - x) G(2 + x)), x = sqrt(3 / n). Slow: at t = 1000, 1.05 for n = 100 and 2.5 for n = 5.
+    $$\frac{\Gamma(2 - 1/n)}{\Gamma(2 - x) \Gamma(2 + x)} t^{1/n}, \qquad x = \sqrt{3 / n}$$
+
+    At t = 1000 it is 1.05 for n = 100 and 2.5 for n = 5.
     """
     n, x = _sizes(num_samples, 1, 1)[0], np.sqrt(3 / num_samples)
     t = np.arange(1, num_generations + 1)

@@ -25,8 +25,6 @@ and for a Wishart matrix W with k degrees of freedom and scale A, Var tr W = 2 k
 E tr(W - E W)^2 = k (tr A)^2 + k tr A^2. The expectations over seeds so obey a linear recursion with an 8 x 8 matrix.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,25 +1,31 @@
-"""Closed forms for the loops that mix real data into every training set: moments, steady states, best weights.
+r"""Closed forms for the loops that mix real data into every training set: moments, steady states, best weights.
 
-Units and generations as everywhere in this package: t = 1 ... G, t = 1 fitted to real data alone; "spread" is the
-expected fitted variance in units of the true one, "error" the expected squared error of the fitted mean in the same
+Units and generations as everywhere in this package: t = 1 ... G, t = 1 fitted to real data alone; "spread" S is the
+expected fitted variance in units of the true one, "error" M the expected squared error of the fitted mean in the same
 units. `temperature` multiplies the covariance of what is sampled. Of n = n_r + n_s training rows, b = n_r / n are real
 and a = n_s / n synthetic.
 
-Derivations. Write M and S for error and spread of a model. Fresh data: the next training set has the mean error
-M' = a^2 (M + temperature S / n_s) + b^2 / n_r, its rows are b + a (M + temperature S) from the true mean in square, and
-S' is the difference, times n / (n - ddof). In the steady state for ddof = 0 the error is (b + a temperature S) /
-(n (1 - a^2)), and eliminating it gives S. Augmentation: the same about the mean of the fixed real rows and in units of
-their covariance, relative to which they have no error; that mean has the error 1 / n_r, and that covariance is
-1 - 1 / n_r in expectation. Weighted: the same as fresh data with shares of weight w and 1 - w in place of b and a. Its
-steady error is f(w) / h(w), f = w^2 / n + (1 - w)^2 / m, h = 1 - (1 - 1/m) (1 - w)^2; where the derivative
-vanishes it is also f'(w) / h'(w), and the two say that (m - 1) w^2 / n + (1 + 1/n) w = 1 and that the error is w / n.
+Derivations, with T for the temperature. Fresh data: the next training set has the mean error M', and S' is what its
+rows are from the true mean in square less M', times n / (n - ddof):
+
+$$M' = a^2 \left( M + \frac{T S}{n_s} \right) + \frac{b^2}{n_r}, \qquad
+S' = \left( b + a (M + T S) - M' \right) \frac{n}{n - \text{ddof}}$$
+
+In the steady state for ddof = 0 the error is (b + a T S) / (n (1 - a^2)), and eliminating it gives S. Augmentation: the
+same about the mean of the fixed real rows and in units of their covariance, relative to which they have no error; that
+mean has the error 1 / n_r, and that covariance is 1 - 1 / n_r in expectation. Weighted: the same as fresh data with
+shares of weight w and 1 - w in place of b and a. For n real and m synthetic rows the steady error is f(w) / h(w),
+
+$$f(w) = \frac{w^2}{n} + \frac{(1 - w)^2}{m}, \qquad h(w) = 1 - \left( 1 - \frac{1}{m} \right) (1 - w)^2$$
+
+Where the derivative vanishes it is also f'(w) / h'(w), and the two say that the error is w / n and that
+
+$$(m - 1) \frac{w^2}{n} + \left( 1 + \frac{1}{n} \right) w = 1$$
 
 Published: the loops are the fresh data loop and the synthetic augmentation loop of Alemohammad et al. (2023),
 "Self-Consuming Generative Models Go MAD", arXiv 2307.01850; the golden ratio as the best weight for many samples is in
 He, Xu and Cheng (2025), "Golden Ratio Weighting Prevents Model Collapse".
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -53,10 +59,12 @@ def fresh_data(
 
 
 def fresh_data_steady(num_real: int, num_synthetic: int, temperature: float = 1.0) -> SpreadError:
-    """Where `fresh_data` with ddof = 0 settles. Infinite where a temperature k >= 1, with k = 1 - 1 / (n (1 + a)).
+    r"""The steady state of `fresh_data` with ddof = 0, for the temperature T.
 
-    S = b k / (1 - a temperature k), M = 1 / (n (1 + a) (1 - a temperature k)). For temperature 1, M is
-    1 / (n_r (1 + a) + a) and S = 1 - M: synthetic rows at most double the real ones.
+    $$S = \frac{b k}{1 - a T k}, \qquad M = \frac{1}{n (1 + a) (1 - a T k)}, \qquad k = 1 - \frac{1}{n (1 + a)}$$
+
+    Both are infinite where a T k >= 1. For T = 1, M is 1 / (n_r (1 + a) + a) and S = 1 - M: synthetic rows are worth at
+    most as much as another n_r real ones.
     """
     n = num_real + num_synthetic
     a, b = num_synthetic / n, num_real / n
@@ -66,10 +74,10 @@ def fresh_data_steady(num_real: int, num_synthetic: int, temperature: float = 1.
 
 
 def effective_sample_size(num_real: int, num_synthetic: int, temperature: float = 1.0) -> float:
-    """Real rows whose mean alone would have the steady error of `fresh_data`: 1 / M.
+    """Number of real rows whose mean alone would have the steady error of `fresh_data`: 1 / M.
 
-    For temperature 1 it is n_r (1 + a) + a. It speaks of the mean only: a lower temperature raises it
-    further, at the cost of a biased covariance.
+    For temperature 1 it is n_r (1 + a) + a. It describes the mean only: a lower temperature raises it further, at the
+    cost of a biased covariance.
     """
     return 1 / fresh_data_steady(num_real, num_synthetic, temperature).error
 
@@ -85,11 +93,13 @@ def augment(
 
 
 def augment_steady(num_real: int, num_synthetic: int, temperature: float = 1.0) -> SpreadError:
-    """Where `augment` with ddof = 0 settles; a, b, k as in `fresh_data_steady`. Infinite where a temperature k >= 1.
+    r"""The steady state of `augment` with ddof = 0, with k as in `fresh_data_steady`.
 
-    S = (1 - 1/n_r) b / (1 - a temperature k) and M = 1/n_r + (1 - 1/n_r) a temperature / (n (1 + a) (1 - a temperature
-    k)). For temperature 1 and many real rows M is (1 + a / (1 + a)) / n_r: bounded, and always worse than without
-    synthetic data.
+    $$S = \left( 1 - \frac{1}{n_r} \right) \frac{b}{1 - a T k}, \qquad
+    M = \frac{1}{n_r} + \left( 1 - \frac{1}{n_r} \right) \frac{a T}{n (1 + a) (1 - a T k)}$$
+
+    Both are infinite where a T k >= 1. For T = 1 and many real rows M is (1 + a / (1 + a)) / n_r: bounded, and always
+    worse than without synthetic data.
     """
     n = num_real + num_synthetic
     a, b = num_synthetic / n, num_real / n
@@ -100,10 +110,11 @@ def augment_steady(num_real: int, num_synthetic: int, temperature: float = 1.0) 
 
 
 def weighted(real_weight: float, num_real: int, num_synthetic: int, num_generations: int) -> SpreadError:
-    """Of n new real rows of total weight w and m synthetic ones of total weight 1 - w, each (G,), for ddof = 0.
+    r"""Spread and error for n new real rows of total weight w and m synthetic ones of 1 - w, each (G,), for ddof = 0.
 
-    M' = w^2 / n + (1 - w)^2 ((1 - 1/m) M + 1/m), S = 1 - M; the first model is fitted to n real rows. Where n = m the
-    weights of single rows have the same proportion.
+    $$M' = \frac{w^2}{n} + (1 - w)^2 \left( \left( 1 - \frac{1}{m} \right) M + \frac{1}{m} \right), \qquad S = 1 - M$$
+
+    The first model is fitted to n real rows. Where n = m the weights of single rows have the same proportion.
     """
     w, n, m = real_weight, num_real, num_synthetic
     constant, factor = w**2 / n + (1 - w) ** 2 / m, (1 - w) ** 2 * (1 - 1 / m)
@@ -112,7 +123,9 @@ def weighted(real_weight: float, num_real: int, num_synthetic: int, num_generati
 
 
 def weighted_steady(real_weight: float, num_real: int, num_synthetic: int) -> SpreadError:
-    """M = (w^2 / n + (1 - w)^2 / m) / (1 - (1 - 1/m) (1 - w)^2), S = 1 - M: where `weighted` settles.
+    r"""The steady state of `weighted`.
+
+    $$M = \frac{w^2 / n + (1 - w)^2 / m}{1 - (1 - 1/m) (1 - w)^2}, \qquad S = 1 - M$$
 
     w = n / (n + m) is the fresh data loop at temperature 1. w = 0 is replace, where M = 1.
     """
@@ -124,34 +137,43 @@ def weighted_steady(real_weight: float, num_real: int, num_synthetic: int) -> Sp
 def weighted_known_covariance(
     real_weight: float, num_real: int, num_synthetic: int, num_generations: int
 ) -> np.ndarray:
-    """Error where only the mean is fitted, and samples have the true covariance, (G,).
+    r"""Error where only the mean is fitted, and samples have the true covariance, (G,).
 
-    V' = w^2 / n + (1 - w)^2 (V + 1/m), and V = 1/n in the first generation.
+    $$V' = \frac{w^2}{n} + (1 - w)^2 \left( V + \frac{1}{m} \right)$$
+
+    V = 1/n in the first generation.
     """
     w, n, m = real_weight, num_real, num_synthetic
     return _affine(1 / n, w**2 / n + (1 - w) ** 2 / m, (1 - w) ** 2, num_generations)
 
 
 def weighted_known_covariance_steady(real_weight: float, num_real: int, num_synthetic: int) -> float:
-    """(w^2 / n + (1 - w)^2 / m) / (w (2 - w)): where `weighted_known_covariance` settles; infinite for w = 0."""
+    r"""The steady state of `weighted_known_covariance`, infinite for w = 0.
+
+    $$\frac{w^2 / n + (1 - w)^2 / m}{w (2 - w)}$$
+    """
     w, n, m = real_weight, num_real, num_synthetic
     return (w**2 / n + (1 - w) ** 2 / m) / (w * (2 - w)) if w else np.inf
 
 
 def optimal_weight_known_covariance(num_real: int, num_synthetic: int) -> float:
-    """The w with the least steady error, the root of k w^2 + w = 1, k = m/n; the error is then w / n.
+    r"""The w with the least steady error of `weighted_known_covariance`, which is then w / n.
 
-    Equal numbers give the reciprocal of the golden ratio. Weights that vary with the generation do no better in the
-    end: the Kalman filter V' = 1 / (n + 1 / (V + 1/m)) has the same fixed point.
+    It is the root of k w^2 + w = 1, k = m/n. Equal numbers give the reciprocal of the golden ratio. Weights that vary
+    with the generation do no better in the end: the Kalman filter has the same fixed point,
+
+    $$V' = \frac{1}{n + 1 / (V + 1/m)}$$
     """
     ratio = num_synthetic / num_real
     return 2 / (np.sqrt(1 + 4 * ratio) + 1)
 
 
 def optimal_weight(num_real: int, num_synthetic: int) -> float:
-    """The w with the least steady error of `weighted`, which is then w / n.
+    r"""The w with the least steady error of `weighted`, which is then w / n.
 
-    It is the root of (m - 1)/n w^2 + (1 + 1/n) w = 1.
+    It is the root of
+
+    $$\frac{m - 1}{n} w^2 + \left( 1 + \frac{1}{n} \right) w = 1$$
     """
     square, linear = (num_synthetic - 1) / num_real, 1 + 1 / num_real
     return 2 / (linear + np.sqrt(linear**2 + 4 * square))

@@ -20,8 +20,6 @@ Published: the decay of heterozygosity and fixation in the Wright-Fisher model i
 Genetics.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

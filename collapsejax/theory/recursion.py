@@ -1,39 +1,42 @@
-"""Exact mean curves of any workflow that does not look at its data: one linear recursion over batches.
+r"""Exact mean curves of any workflow that does not look at its data: one linear recursion over batches.
 
-Units: covariances in the true covariance S0, squared errors of means in tr S0. Batch i has n_i rows. All that has to be
-known of the batches are two kinds of numbers, expectations over whole histories:
+Units: covariances in the true covariance S0, squared errors of means in tr S0. Batch i has n_i rows. Two kinds of
+expectations over whole histories describe the batches, for a row x of batch i and the error e_i of that batch's mean:
 
-    q_i = E|x - mu0|^2 of a row x of batch i,     K_ij = E e_i . e_j,  with e_i the error of the mean of batch i.
+$$q_i = E \, |x - \mu_0|^2, \qquad K_{ij} = E \, e_i \cdot e_j$$
 
-A model fitted to batches of weights w (per row, times n_i, normalised to sum 1) has the mean error sum_i w_i e_i, so
+A model is fitted to batches of weights w (per row, times n_i, normalised to sum 1). The expected squared error M of its
+mean, the second moment Q of its data about mu0, and its fitted variance S are
 
-    M = w' K w,     Q = sum_i w_i q_i,     S = Q - M
+$$M = w^\top K w, \qquad Q = \sum_i w_i q_i, \qquad S = Q - M$$
 
-are the expected squared error of its mean, the second moment of its data about mu0 and, the second moment about their
-own mean being less by the square of that mean, its fitted variance (divided by the total weight; times
-W / (W - ddof) for total weight W otherwise). A batch of m rows from it has, given the model, independent rows of the
-fitted mean and of covariance S: by the law of total variance
+S is the second moment of the data about their own mean, divided by the total weight W; for a ddof it is multiplied by
+W / (W - ddof). Given the model, a batch of m rows from it has independent rows of the fitted mean and of covariance S.
+By the law of total variance
 
-    K_new,j = (K w)_j,     K_new,new = M + S / m,     q_new = M + S,
+$$K_{\text{new},j} = (K w)_j, \qquad K_{\text{new},\text{new}} = M + \frac{S}{m}, \qquad q_{\text{new}} = M + S$$
 
-where a sampler that widens or narrows the fit has scale * S + added in place of S. A batch of m real rows has
-K_ii = 1 / m, K_ij = 0 and q_i = 1. Training on s rows drawn without replacement from the N of a pool adds the error
-C (1/s - 1/N) to M, C = N / (N - 1) (Q - M) being the pool's variance divided by N - 1; it is independent of all
-else given the pool, so (K w)_j and Q stay. In one-parameter families whose variance is a quadratic function of the
-mean, V(mu) = V(mu0) + v1 (mu - mu0) + v2 (mu - mu0)^2, with a mean that has no bias the expected variance of the model
-is V(mu0) (1 + v2 M), which then takes the place of S.
+A sampler that widens or narrows the fit has scale * S + added in place of S. A batch of m real rows has K_ii = 1 / m,
+K_ij = 0 and q_i = 1. Training on s rows drawn without replacement from the N of a pool adds to M the error
+
+$$C \left( \frac{1}{s} - \frac{1}{N} \right), \qquad C = \frac{N}{N - 1} (Q - M)$$
+
+where C is the pool's variance divided by N - 1. The error is independent of all else given the pool, so (K w)_j and Q
+stay. In one-parameter families whose variance is a quadratic function of the mean,
+
+$$V(\mu) = V(\mu_0) + v_1 (\mu - \mu_0) + v_2 (\mu - \mu_0)^2$$
+
+a mean without bias gives the model the expected variance V(mu0) (1 + v2 M), which takes the place of S.
 
 Conditions: which rows are trained on, and with what weights, does not depend on their values; real rows are independent
 (or drawn from a finite population) with a finite covariance; the fit has the mean and covariance of its training data;
 and the sampler has those of the fit. Nothing needs to be Gaussian, nor of full rank.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -58,7 +61,7 @@ class Ledger(Dataset):
     lot: object = None
 
     @classmethod
-    def of(cls, number: int, rows: int) -> Ledger:
+    def of(cls, number: int, rows: int) -> Self:
         """One batch of weight 1; without rows, no data."""
         size = slice(0, 1 if rows else 0)
         return cls(np.array([number])[size], np.array([rows])[size], np.ones(1)[size])
@@ -68,14 +71,14 @@ class Ledger(Dataset):
         """Number of rows."""
         return int(self.rows.sum()) if self.drawn is None else self.drawn
 
-    def empty(self, capacity: int) -> Ledger:
+    def empty(self, capacity: int) -> Self:
         del capacity  # a list needs no room
         return Ledger.of(0, 0)
 
-    def clear(self) -> Ledger:
+    def clear(self) -> Self:
         return self.empty(0)
 
-    def append(self, new: Ledger) -> Ledger:
+    def append(self, new: Self) -> Self:
         """Raises NotLinear where either is a draw, unless the other is empty."""
         if not (self.capacity and new.capacity):
             return self if self.capacity else new
@@ -84,15 +87,15 @@ class Ledger(Dataset):
         pairs = ((self.numbers, new.numbers), (self.rows, new.rows), (self.weights, new.weights))
         return Ledger(*map(np.concatenate, pairs))
 
-    def join(self, other: Ledger) -> Ledger:
+    def join(self, other: Self) -> Self:
         return self.append(other)
 
-    def scale(self, weight: Any) -> Ledger:
+    def scale(self, weight: Any) -> Self:
         """Rows of weight 0 are no longer there."""
         weight = float(weight)
         return dataclasses.replace(self, weights=self.weights * weight) if weight else self.clear()
 
-    def draw(self, key: Any, k: int) -> Ledger:
+    def draw(self, key: Any, k: int) -> Self:
         """Raises NotLinear for draws from a draw, from unequal weights, or from data that contain a batch twice."""
         del key
         if k > self.capacity:

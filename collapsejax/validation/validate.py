@@ -30,7 +30,7 @@ _BATCH, _CHUNK = 128, 2**14
 
 
 class Comparison(NamedTuple):
-    """A mean over the seeds of one metric at one model-fitting iteration, and its exact value."""
+    """The mean over the seeds of one metric at one model-fitting iteration, and its exact value."""
 
     task: str
     cell: str
@@ -38,7 +38,7 @@ class Comparison(NamedTuple):
     metric: str
     iteration: int
     mean: float
-    se: float
+    standard_error: float
     exact: float
 
     @property
@@ -48,17 +48,19 @@ class Comparison(NamedTuple):
 
     @property
     def is_rounding(self) -> bool:
-        """Whether all seeds have the exact value, but for float32's rounding."""
-        return self.se <= 1e-6 * abs(self.exact) and abs(self.relative) <= 1e-5
+        """Whether all seeds have the exact value, up to float32's rounding."""
+        return self.standard_error <= 1e-6 * abs(self.exact) and abs(self.relative) <= 1e-5
 
     @property
     def z(self) -> float:
-        """(mean - exact) / s.e.; infinite where there is no s.e., or no mean."""
-        return (self.mean - self.exact) / self.se if self.se > 0 and np.isfinite(self.mean) else np.inf
+        """(mean - exact) / standard error; infinite where there is no mean or no positive standard error."""
+        if not self.standard_error > 0 or not np.isfinite(self.mean):
+            return np.inf
+        return (self.mean - self.exact) / self.standard_error
 
 
 class Report(NamedTuple):
-    """What was compared; `planted`, the comparison whose curve was scaled, if one was; seconds in all."""
+    """All comparisons of a validation; `planted` is the one whose exact curve was scaled, if any; seconds in all."""
 
     comparisons: list[Comparison]
     num_cells: int
@@ -96,19 +98,21 @@ def validate(
     devices: Sequence[jax.Device] | None = None,
     say: Callable[[str, int, int], None] = lambda doing, done, total: None,
 ) -> Report:
-    """Simulate the preset table and compare it with the exact curves, as far as these are informative.
+    """A `Report` of the preset table: each cell is simulated and compared with its exact curves.
+
+    A curve is compared as far as its mean is informative, see `theory.informative`.
 
     Args:
         num_seeds: seeds of each cell (S); no two cells share any.
         seed: root of all randomness.
-        only: name of a task, to leave out the others.
-        plant: scales one exact curve by 1 + plant, the one that is met with the smallest relative standard error: an
-            error that has to be found.
-        devices: share the cells. Default: all that this process has.
-        say: called with what was done last, cells done, and cells in all.
+        only: name of a task, to validate its cells alone. Default: all tasks.
+        plant: scales by 1 + plant one exact curve, the one with the smallest relative standard error: an error that
+            the validation has to find.
+        devices: devices to share the cells. Default: all of this process.
+        say: called with the last finished case, the number of cells done, and of all cells.
 
     Raises:
-        ValueError: for the name of no task in the table, fewer than 100 seeds or more than 2^31 in all.
+        ValueError: for a task that is not in the table, and for fewer than 100 or more than 2^31 seeds in all.
     """
     check_count("num_seeds", num_seeds, least=100)
     check_count("seed", seed, least=0)
@@ -124,13 +128,13 @@ def validate(
     devices = jax.local_devices() if devices is None else devices
 
     def one_case(number: int) -> int:
-        # The same device in every run: a compiled program that was kept is found for its own device alone.
+        # The same device in every run: the compilation cache finds a program for its own device only.
         device = devices[number % len(devices)]
         key = jax.random.fold_in(jax.random.key(seed), number)
         comparisons[number] = _compare(chosen[number], key, num_seeds, device)
         return number
 
-    # A device a case, so that compilations, most of the time for few seeds, go on side by side.
+    # One case per device at a time: with few seeds most of the time is compilation, which then goes on in parallel.
     with ThreadPoolExecutor(len(devices)) as threads:
         try:
             for future in as_completed([threads.submit(one_case, number) for number in chosen]):
@@ -142,7 +146,7 @@ def validate(
     comparisons = [comparison for number in chosen for comparison in comparisons[number]]
     planted = None
     if plant:
-        planted = min(comparisons, key=lambda comparison: comparison.se / abs(comparison.exact))
+        planted = min(comparisons, key=lambda comparison: comparison.standard_error / abs(comparison.exact))
         of = lambda comparison: comparison[:4]
         comparisons = [c._replace(exact=c.exact * (1 + plant)) if of(c) == of(planted) else c for c in comparisons]
     return Report(comparisons, total, num_seeds, seed, planted, time.perf_counter() - start)
@@ -160,21 +164,21 @@ def _compare(case: Case, key: Array, num_seeds: int, device: jax.Device) -> list
         program = Calls(Program(group, settings), key, shape, [device])
         for place, cell in enumerate(group):
             first = cell.index[0] * num_seeds  # seeds of its own
-            (states,) = program([(place, first, first + num_seeds)])
+            (sketches,) = program([(place, first, first + num_seeds)])
             sizes = dict(num_samples=cell.num_samples, num_generations=num_generations)
             exact = theory.curve(case.task, case.workflow, **sizes)
             last = theory.informative(case.task, case.workflow, **sizes, num_seeds=num_seeds)
             exact, last = _with_second_moments(case, sizes, exact, last) if observed else (exact, last)
             for name, curve in exact.items():
-                table = dict(zip(STATISTICS, statistics(states[name]), strict=True))
+                table = dict(zip(STATISTICS, statistics(sketches[name]), strict=True))
                 where = (case.task.name, case.label, cell.num_samples, name)
                 for g in (iteration - 1 for iteration in case.iterations):
                     if g > last[name]:
                         continue
-                    # A value that is not finite is in no mean; it is as wrong as can be.
+                    # The mean leaves out values that are not finite, but here they are errors.
                     lost = table["num_nan"][g] + table["num_infinite"][g]
                     mean = np.nan if lost else table["mean"][g]
-                    comparison = Comparison(*where, g + 1, *map(float, (mean, table["se"][g], curve[g])))
+                    comparison = Comparison(*where, g + 1, *map(float, (mean, table["standard_error"][g], curve[g])))
                     if not comparison.is_rounding:
                         comparisons.append(comparison)
     return comparisons
@@ -183,7 +187,10 @@ def _compare(case: Case, key: Array, num_seeds: int, device: jax.Device) -> list
 def _with_second_moments(
     case: Case, sizes: dict[str, int], exact: dict[str, np.ndarray], last: dict[str, int]
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Second moments, too, where they are known; their own tails end earlier than those of the means."""
+    """The exact curves and last informative generations, with second moments where they are known.
+
+    Second moments have heavier tails than means, so their curves are informative for fewer generations.
+    """
     exact, last = dict(exact), dict(last)
     spread = theory.variance(case.task, case.workflow, **sizes)
     for name, values in spread.items():

@@ -19,7 +19,6 @@ from collapsejax import theory
 from collapsejax.numerics import random as rng
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
-pytestmark = pytest.mark.compiling
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -224,9 +223,9 @@ def test_bounds_are_below_what_the_package_draws(script, task, dim, metrics, key
 
     def generation(key):
         truth, params = task.init(key, 20)
-        params = task.fit(key, truth, task.sample_real_summary(key, truth, 20), params)
+        params = task.fit(key, truth, task.exact_law.real(key, truth, 20), params)
         drawn.clear()
-        task.sample_summary(key, truth, params, truth.num_samples if task.name == "regression" else 20)
+        task.exact_law.synthetic(key, truth, params, truth.num_samples if task.name == "regression" else 20)
         return task.evaluate(truth, params)
 
     evaluated = jax.eval_shape(generation, key)
@@ -240,7 +239,7 @@ def test_every_cell_has_a_bound(script):
     run, bounds = script("run"), script("bounds")
     for cell in run.CELLS:
         dim = cell.fields.get("dim", 2)
-        literal = cell.rows or run.WORKFLOWS[cell.workflow].needs_rows
+        literal = cell.rows or run.WORKFLOWS[cell.workflow].needs > cj.Needs.SUMMARY
         counted = bounds.counts(cell.task, cell.workflow, literal, bounds.Sizes(dim, cell.num_samples, 500, 100))
         assert all(number > 0 for unit, number in counted.items() if unit != "small_products" or cell.task != "kde")
         assert bounds.bound(counted, 100, dict.fromkeys(UNITS, 1.0))[0] == pytest.approx(1e-7 * sum(counted.values()))

@@ -14,7 +14,7 @@ import collapsejax as cj
 from collapsejax.cli import output
 from collapsejax.cli.main import main
 
-pytestmark = [pytest.mark.compiling, pytest.mark.usefixtures("cache")]
+pytestmark = pytest.mark.usefixtures("cache")
 
 SMALL = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3"]
 

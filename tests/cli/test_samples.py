@@ -11,10 +11,10 @@ from collapsejax.sources.tokenizers import Bytes, Characters
 
 
 def dataset_of(rows, from_source, dims=("workflow", "seed", "generation"), **coords):
-    """Results with these specimens, axes (*dims, specimen, position), and a metric that is there."""
+    """Results with these text samples, axes (*dims, sample, position), and a metric."""
     sizes = dict(zip(dims, rows.shape, strict=False))
     loss = (dims, np.zeros(rows.shape[: len(dims)], np.float32))
-    variables = {"test_loss": loss, "specimens": ((*dims, "specimen", "position"), rows)}
+    variables = {"test_loss": loss, "samples": ((*dims, "sample", "position"), rows)}
     coords = {"workflow": ["replace", "accumulate"][: sizes["workflow"]], **coords}
     # Texts in the dtype that zarr keeps as it is.
     coords = {
@@ -77,7 +77,7 @@ def test_bytes_are_shown_and_terminals_left_alone(show):
     assert ["0", "é[red]·[2J·"] in show(dataset_of(rows, source), "--num", "1")
 
 
-def test_other_specimens_are_numbers(show):
+def test_other_samples_are_numbers(show):
     tokens = np.array([[0, 12, 3]], np.uint8)[None, None, None]
     assert ["0", "0", "12", "3"] in show(dataset_of(tokens, {"name": "markov", "window": 3}), "--num", "1")
     numbers = np.array([[0.25, -1e6]])[None, None, None]
@@ -110,11 +110,11 @@ def test_generations_that_are_missing_are_named(show):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--workflow", "replac"], "workflow 'replac': is not there; did you mean 'replace'?"),
-        (["--seed", "2"], "seed=2: is not there; the last is 1"),
+        (["--workflow", "replac"], "workflow 'replac': is not in the results; did you mean 'replace'?"),
+        (["--seed", "2"], "seed=2: is not in the results; the last is 1"),
         (["--seed", "-1"], "seed=-1: must be at least 0"),
-        (["--generations", "0", "12"], "generations=12: is not there; the last is 11"),
-        (["--num", "4"], "num=4: of each generation 3 are there; use at most that"),
+        (["--generations", "0", "12"], "generations=12: is not in the results; the last is 11"),
+        (["--num", "4"], "num=4: each generation has 3 samples; use at most that"),
         (["--num", "0"], "num=0: must be at least 1"),
         (["--width", "5"], "width=5: must be at least 20"),
     ],
@@ -126,10 +126,10 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
     assert capsys.readouterr().err == f"collapsejax: {message}\n"
 
 
-def test_stores_without_specimens_say_how_to_get_them(tmp_path, capsys):
-    path = tmp_path / "store"
+def test_stores_without_samples_say_how_to_get_them(tmp_path, capsys):
+    path, without = tmp_path / "store", dataset_of(TEXTS, TEXT).drop_vars("samples")
     for dataset, message in (
-        (dataset_of(TEXTS, TEXT).drop_vars("specimens"), "there are no specimens; `collapsejax run transformer --out`"),
+        (without, "there are no text samples; `collapsejax run transformer --out`"),
         (None, "there is no such store; check the path"),
     ):
         if dataset is None:

@@ -10,8 +10,6 @@ from collapsejax.data.kernel_sums import KernelSums, Spread
 from collapsejax.data.moments import Gram, Moments
 from collapsejax.data.rows import Rows
 
-pytestmark = pytest.mark.compiling
-
 
 def rows_of(key, n, offset=0.0):
     return Rows.of(offset + jax.random.normal(key, (n, 3)))

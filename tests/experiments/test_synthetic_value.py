@@ -66,20 +66,35 @@ def test_the_table_says_what_is_best(studies):
     assert table.best_num_synthetic.values.tolist() == [0, 0]
     assert np.all(table.best_difference == 0)
     harm = table.sel(num_synthetic=[8, 16, 64])
-    assert np.all(harm.difference > 5 * harm.difference_se)
+    assert np.all(harm.difference > 5 * harm.difference_standard_error)
     table = cj.value_table(studies["teacher"], "mean_sq_error")
     assert table.best_num_synthetic.values.tolist() == [64, 64]
-    assert np.all(table.best_difference < -5 * table.best_difference_se)
+    assert np.all(table.best_difference < -5 * table.best_difference_standard_error)
     paired = studies["teacher"].mean_sq_error.sel(num_real=8).astype(float)
     difference = (paired.sel(num_synthetic=64) - paired.sel(num_synthetic=0)).values
     np.testing.assert_allclose(table.best_difference[0], difference.mean(), rtol=1e-6)
-    np.testing.assert_allclose(table.best_difference_se[0], difference.std(ddof=1) / np.sqrt(16000), rtol=1e-6)
+    standard_error = difference.std(ddof=1) / np.sqrt(16000)
+    np.testing.assert_allclose(table.best_difference_standard_error[0], standard_error, rtol=1e-6)
     with pytest.raises(ValueError, match=r"metric='test_los': there is none; give one of trace_ratio, mean_sq_error"):
         cj.value_table(studies["self"], "test_los")
     with pytest.raises(ValueError, match="num_seeds=1: a standard error needs at least 2"):
         cj.value_table(studies["self"].isel(seed=[0]))
     with pytest.raises(ValueError, match="metric='kl': is not finite for some seeds"):
         cj.value_table(studies["self"].assign(kl=studies["self"].kl + np.inf), "kl")
+
+
+def test_the_table_has_paired_differences():
+    """Of a loss that is finite for any number of rows: `kl`, which diagnoses prefer, is not."""
+    error = np.array([[[4.0, 8.0, 9.0], [3.0, 6.0, 9.0]], [[1.0, 2.0, 4.0], [2.0, 2.0, 6.0]]])
+    dims = ("num_real", "num_synthetic", "seed")
+    coords = {"num_real": [8, 16], "num_synthetic": [0, 5]}
+    table = cj.value_table(xr.Dataset({"kl": (dims, error), "mean_sq_error": (dims, error)}, coords))
+    assert table.attrs["metric"] == "mean_sq_error"
+    np.testing.assert_allclose(table.difference, [[0, -1], [0, 1]])
+    np.testing.assert_allclose(table.difference_standard_error, [[0, np.sqrt(1 / 3)], [0, np.sqrt(1 / 3)]])
+    assert table.best_num_synthetic.values.tolist() == [5, 0]
+    np.testing.assert_allclose(table.best_difference, [-1, 0])
+    np.testing.assert_allclose(table.best_difference_standard_error, [np.sqrt(1 / 3), 0])
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ from checks import GATE
 
 from collapsejax.language import Decoder, Training
 
-pytestmark = pytest.mark.compiling
 torch = pytest.importorskip("torch")
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -101,7 +101,7 @@ def test_one_line_a_number_of_samples():
 
 
 def test_unknown_metric():
-    with pytest.raises(ValueError, match="metric 'k1': there is none; did you mean 'kl'"):
+    with pytest.raises(ValueError, match="metric 'k1': no such metric; did you mean 'kl'"):
         cj.plots.curves(dataset_of(np.ones((2, 3, 4))), ["k1"])
 
 

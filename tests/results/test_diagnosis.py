@@ -23,7 +23,7 @@ def noisy(curve, num_seeds=400, sd=0.1):
 
 
 def verdicts(data, *more, **options):
-    return {verdict.definition: verdict.verdict for verdict in cj.profile(data, *more, **options)}
+    return {verdict.definition: verdict.verdict for verdict in cj.diagnose(data, *more, **options)}
 
 
 TIME = np.arange(1.0, 65.0)
@@ -42,16 +42,16 @@ TIME = np.arange(1.0, 65.0)
 def test_growth_is_told_from_convergence(curve, power, verdict):
     for name, values in (("kl", curve), ("trace_ratio", np.exp(-curve / 9))):
         sd = 0.1 if name == "kl" else 0.0
-        judged = cj.profile(of({"kl": noisy(curve)} | {name: noisy(values, sd=sd)}))
+        judged = cj.diagnose(of({"kl": noisy(curve)} | {name: noisy(values, sd=sd)}))
         found = judged["diverging risk" if name == "kl" else "collapsing variance"]
         assert found.verdict == verdict
-        assert found.statistic == pytest.approx(power, abs=max(5 * found.se, 1e-3))
+        assert found.statistic == pytest.approx(power, abs=max(5 * found.standard_error, 1e-3))
 
 
 def test_what_only_rises_and_falls_by_chance_does_not_diverge():
-    judged = cj.profile(of({"kl": np.exp(0.2 * RNG.normal(size=(400, 64)))}))
+    judged = cj.diagnose(of({"kl": np.exp(0.2 * RNG.normal(size=(400, 64)))}))
     assert judged["diverging risk"].verdict == judged["any rise"].verdict == "no"
-    few = cj.profile(of({"kl": np.exp(2 * RNG.normal(size=(400, 64)))}))
+    few = cj.diagnose(of({"kl": np.exp(2 * RNG.normal(size=(400, 64)))}))
     assert few["any rise"].verdict == "cannot tell"
     assert "seeds" in few["any rise"].about
 
@@ -59,11 +59,11 @@ def test_what_only_rises_and_falls_by_chance_does_not_diverge():
 def test_a_small_rise_is_seen_by_pairs_of_seeds():
     """Of 5 %, where seeds differ by a factor; a baseline of other seeds does not show it."""
     data = of({"kl": noisy(np.linspace(1, 1.05, 64), sd=1.0)})
-    judged = cj.profile(data)["any rise"]
+    judged = cj.diagnose(data)["any rise"]
     assert judged.verdict == "yes"
     assert judged.statistic == pytest.approx(np.log(1.05), rel=1e-3)
     other = of({"kl": noisy(np.linspace(1, 1.0, 64), sd=1.0)})
-    assert cj.profile(data, other)["any rise"].verdict == "cannot tell"
+    assert cj.diagnose(data, other)["any rise"].verdict == "cannot tell"
 
 
 def test_the_last_of_the_baseline_counts():
@@ -74,7 +74,7 @@ def test_the_last_of_the_baseline_counts():
 def test_the_largest_number_of_samples_counts():
     curves = np.stack([np.ones(64), TIME])
     for sizes, rise in (([10, 100], "yes"), ([100, 10], "no")):
-        judged = cj.profile(of({"kl": noisy(curves)}, sizes))
+        judged = cj.diagnose(of({"kl": noisy(curves)}, sizes))
         assert judged["any rise"].verdict == judged["diverging risk"].verdict == rise
         assert "num_samples=100" in judged.title
 
@@ -85,7 +85,7 @@ def test_few_seeds_decide_nothing():
     assert walk[:, -1].mean() > 10 * walk[:, 0].mean()
     assert verdicts(of({"kl": walk}))["any rise"] == "no"
     assert verdicts(of({"kl": 1 / walk}))["any rise"] == "yes"
-    nine = cj.profile(of({"kl": noisy(TIME)}).isel(seed=slice(9)))
+    nine = cj.diagnose(of({"kl": noisy(TIME)}).isel(seed=slice(9)))
     assert {verdict.verdict for verdict in nine} == {"cannot tell"}
     assert "9 seeds, needs 10" in nine["any rise"].about
 
@@ -118,7 +118,7 @@ def test_scaling_laws():
     sizes = np.array([10, 30, 100])
     for power, verdict in ((-1.0, "no"), (-0.95, "no"), (-0.8, "yes"), (-1.2, "yes")):
         curve = np.geomspace(1 / sizes, 50.0 * sizes**power, 8, axis=1)
-        judged = cj.profile(of({"test_nll": noisy(curve), "mean_sq_error": noisy(curve)}, sizes))["scaling law"]
+        judged = cj.diagnose(of({"test_nll": noisy(curve), "mean_sq_error": noisy(curve)}, sizes))["scaling law"]
         assert judged.verdict == verdict
         assert judged.statistic == pytest.approx(abs(power + 1), abs=1e-3)
     for data in (
@@ -126,7 +126,7 @@ def test_scaling_laws():
         of({"test_nll": noisy(curve)}, sizes),
         of({"kl": noisy(curve[:2])}, sizes[:2]),
     ):
-        judged = cj.profile(data)["scaling law"]
+        judged = cj.diagnose(data)["scaling law"]
         assert (judged.verdict, judged.statistic) == ("cannot tell", None)
         assert judged.about.startswith("needs")
 
@@ -145,8 +145,8 @@ def test_tails_modes_and_hallucinations():
 
 def test_variance_that_is_gone_has_collapsed():
     left = noisy(np.r_[np.linspace(1, 0.5, 40), np.zeros(24)])
-    judged = cj.profile(of({"kl": noisy(TIME), "heterozygosity": left}))["collapsing variance"]
-    assert (judged.verdict, judged.statistic, judged.se) == ("yes", np.inf, 0)
+    judged = cj.diagnose(of({"kl": noisy(TIME), "heterozygosity": left}))["collapsing variance"]
+    assert (judged.verdict, judged.statistic, judged.standard_error) == ("yes", np.inf, 0)
 
 
 def test_summaries_say_the_same():
@@ -154,43 +154,43 @@ def test_summaries_say_the_same():
     summary = data.drop_vars(("seed", "kl", "trace_ratio"))
     for name in ("kl", "trace_ratio"):
         summary[name] = summarize(data[name])
-    seeds, summarized = cj.profile(data), cj.profile(summary)
+    seeds, summarized = cj.diagnose(data), cj.diagnose(summary)
     assert [v.verdict for v in seeds] == [v.verdict for v in summarized]
     for a, b in zip(seeds, summarized, strict=True):
         assert a.statistic == pytest.approx(b.statistic, rel=0.01) if a.statistic else b.statistic is None
     # Seeds know that those with more had more before; of two medians of as many normal variables each is known to 1.35
     # standard deviations over the root of their number.
-    assert seeds["any rise"].se < 1e-3
-    assert summarized["any rise"].se == pytest.approx(np.sqrt(2) * 1.35 * 0.1 / 20, rel=0.25)
+    assert seeds["any rise"].standard_error < 1e-3
+    assert summarized["any rise"].standard_error == pytest.approx(np.sqrt(2) * 1.35 * 0.1 / 20, rel=0.25)
     assert "400 seeds" in summarized.title
 
 
 def test_what_is_not_finite_is_said_to_be():
     values = noisy(TIME)
     values[:3, -1] = np.nan  # of seeds that are not there yet
-    judged = cj.profile(of({"kl": values}))["any rise"]
+    judged = cj.diagnose(of({"kl": values}))["any rise"]
     assert (judged.verdict, judged.statistic) == ("cannot tell", None)
     assert "not finite" in judged.about
-    fallback = cj.profile(of({"kl": np.full((20, 8), np.inf), "mean_sq_error": noisy(TIME[:8], 20)}))
+    fallback = cj.diagnose(of({"kl": np.full((20, 8), np.inf), "mean_sq_error": noisy(TIME[:8], 20)}))
     assert "mean_sq_error" in fallback.title
 
 
 def test_mistakes_are_named():
     data = to_dataset({"kl": np.ones((2, 12, 9))}, {"workflow": ["replace", "accumulate"]}, 10, {})
     with pytest.raises(ValueError, match=r"result: has workflows replace, accumulate; choose one with .sel"):
-        cj.profile(data)
+        cj.diagnose(data)
     one = data.sel(workflow="replace")
     with pytest.raises(ValueError, match="baseline: has workflows replace"):
-        cj.profile(one, data)
-    with pytest.raises(ValueError, match="metric 'lk': there is none; did you mean 'kl'"):
-        cj.profile(one, loss="lk")
-    with pytest.raises(ValueError, match="none of its metrics is known for a risk; give loss, one of mine"):
-        cj.profile(one.rename(kl="mine"))
-    with pytest.raises(ValueError, match="baseline: has no kl; compare results of one task"):
-        cj.profile(one, one.rename(kl="mine"))
+        cj.diagnose(one, data)
+    with pytest.raises(ValueError, match="metric 'lk': no such metric; did you mean 'kl'"):
+        cj.diagnose(one, loss="lk")
+    with pytest.raises(ValueError, match="none of its metrics is a known loss; give loss, one of mine"):
+        cj.diagnose(one.rename(kl="mine"))
+    with pytest.raises(ValueError, match="baseline: has no kl; compare results of the same task"):
+        cj.diagnose(one, one.rename(kl="mine"))
     swept = to_dataset({"kl": np.ones((2, 1, 12, 9))}, {"dim": [1, 2], "workflow": ["replace"]}, 10, {})
     with pytest.raises(ValueError, match=r"result: has dimensions dim; choose a value of each with .sel"):
-        cj.profile(swept)
+        cj.diagnose(swept)
 
 
 WORKFLOWS = ("replace", "accumulate", "weighted")
@@ -205,17 +205,17 @@ def gaussians():
 @pytest.mark.slow
 def test_gaussians_are_as_theory_has_them(gaussians):
     """THEORY: under replace log-determinants fall by as much in each generation, and all else with them."""
-    judged = {name: cj.profile(gaussians.sel(workflow=name)) for name in WORKFLOWS}
+    judged = {name: cj.diagnose(gaussians.sel(workflow=name)) for name in WORKFLOWS}
     found = {name: [verdict.verdict for verdict in judged[name]] for name in WORKFLOWS}
     unknown = "cannot tell"
     assert found["replace"] == ["yes", "yes", "yes", "no", "yes", *[unknown] * 3]
     assert found["accumulate"] == ["no", "yes", "no", "no", "no", *[unknown] * 3]
     assert found["weighted"] == ["no", "no", "no", "no", "no", *[unknown] * 3]
     power = judged["replace"]["diverging risk"]
-    assert abs(power.statistic - 1) < 5 * power.se < 0.5
+    assert abs(power.statistic - 1) < 5 * power.standard_error < 0.5
     # Of n times the error accumulate's plateau is 1.62 times what it is at first, the sum of 1 / t^2 up to 40.
     rise = judged["accumulate"]["any rise"]
-    assert abs(rise.statistic - np.log(1.62)) < 5 * rise.se < 0.15
+    assert abs(rise.statistic - np.log(1.62)) < 5 * rise.standard_error < 0.15
     errors = {name: verdicts(gaussians.sel(workflow=name), loss="mean_sq_error") for name in WORKFLOWS}
     assert [errors[name]["scaling law"] for name in WORKFLOWS] == ["yes", "no", "no"]
 
@@ -236,8 +236,8 @@ def test_real_data_with_a_planted_rise_are_found_out(gaussians):
     assert verdicts(real)["any rise"] == "yes"
 
 
-def test_a_profile_is_a_table():
-    judged = cj.profile(of({"kl": noisy(0.2 + TIME), "trace_ratio": noisy(np.exp(-TIME / 30), sd=0.02)}, 40))
+def test_a_diagnosis_is_a_table():
+    judged = cj.diagnose(of({"kl": noisy(0.2 + TIME), "trace_ratio": noisy(np.exp(-TIME / 30), sd=0.02)}, 40))
     title, heading, rule, *rows = str(judged).splitlines()
     assert title.startswith("replace (num_samples=40, 400 seeds, 64 generations) against its first generation")
     assert heading.split()[:4] == ["definition", "verdict", "statistic", "s.e."]
@@ -250,30 +250,30 @@ def test_a_profile_is_a_table():
 def test_the_command_prints_one_for_each_workflow(tmp_path, capsys):
     curves = np.stack([noisy(TIME), noisy(1 + np.log(TIME)), noisy(np.ones(64))])
     cj.save(to_dataset({"kl": curves, "mean_sq_error": curves}, {"workflow": list(WORKFLOWS)}, 10, {}), tmp_path / "g")
-    main(["profile", str(tmp_path / "g"), "--workflow", "replace", "accumulate", "--against", "weighted"])
+    main(["diagnose", str(tmp_path / "g"), "--workflow", "replace", "accumulate", "--against", "weighted"])
     out = capsys.readouterr().out
     assert [line.split(" (")[0] for line in out.splitlines() if "against" in line] == ["replace", "accumulate"]
     assert out.count("against weighted, last generation; risk: kl") == 2
     assert out.count("hallucinated data") == 2
     other = ["--baseline", str(tmp_path / "g"), "--against", "weighted", "--loss", "mean_sq_error"]
-    main(["profile", str(tmp_path / "g"), *other])
+    main(["diagnose", str(tmp_path / "g"), *other])
     assert capsys.readouterr().out.count("risk: mean_sq_error") == 3
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--workflow", "replac"], "workflow 'replac': is not there; did you mean 'replace'?"),
-        (["--against", "acumulate"], "workflow 'acumulate': is not there; did you mean 'accumulate'?"),
-        (["--loss", "lk"], "metric 'lk': there is none; did you mean 'kl'?"),
-        (["--baseline", "{store}"], "baseline={store}: say which of its workflows, with --against"),
+        (["--workflow", "replac"], "workflow 'replac': is not in the results; did you mean 'replace'?"),
+        (["--against", "acumulate"], "workflow 'acumulate': is not in the results; did you mean 'accumulate'?"),
+        (["--loss", "lk"], "metric 'lk': no such metric; did you mean 'kl'?"),
+        (["--baseline", "{store}"], "baseline={store}: choose one of its workflows with --against"),
     ],
 )
 def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
     store = tmp_path / "g"
     cj.save(to_dataset({"kl": np.ones((2, 12, 9))}, {"workflow": ["replace", "accumulate"]}, 10, {}), store)
     with pytest.raises(SystemExit) as leaving:
-        main(["profile", str(store), *(argument.format(store=store) for argument in arguments)])
+        main(["diagnose", str(store), *(argument.format(store=store) for argument in arguments)])
     assert leaving.value.code == 2
     assert capsys.readouterr().err == f"collapsejax: {message.format(store=store)}\n"
 
@@ -281,7 +281,7 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
 def test_each_cell_of_a_sweep_has_its_own(tmp_path, capsys):
     swept = to_dataset({"kl": np.ones((2, 1, 12, 9))}, {"dim": [1, 2], "workflow": ["replace"]}, 10, {})
     cj.save(swept, tmp_path / "g")
-    main(["profile", str(tmp_path / "g")])
+    main(["diagnose", str(tmp_path / "g")])
     assert [line.split(" (")[0] for line in capsys.readouterr().out.splitlines() if "against" in line] == [
         "dim=1, replace",
         "dim=2, replace",

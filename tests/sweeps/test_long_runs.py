@@ -7,7 +7,7 @@ from warm import WORKFLOWS, Told, Warm, assert_same
 import collapsejax as cj
 from collapsejax import loop
 from collapsejax.cli import output
-from collapsejax.results.dataset import SPECIMENS
+from collapsejax.results.dataset import SAMPLES
 from collapsejax.sweeps.plan import make_plan
 from collapsejax.sweeps.program import CallShape, Program
 from collapsejax.sweeps.run import rehearse
@@ -31,8 +31,8 @@ def test_generation_by_generation_is_the_one_scan(whole):
         cell = whole.sel(workflow=name)
         for metric, values in alone.metrics.items():
             np.testing.assert_allclose(cell[metric], values, rtol=1e-5, atol=1e-6)
-        np.testing.assert_array_equal(cell[SPECIMENS], alone.recorded)
-        assert cell[SPECIMENS].dtype == np.uint8
+        np.testing.assert_array_equal(cell[SAMPLES], alone.recorded)
+        assert cell[SAMPLES].dtype == np.uint8
 
 
 def test_two_programs_serve_all_workflows_and_values(monkeypatch):
@@ -163,25 +163,25 @@ def test_several_calls_and_a_shard_that_grows(tmp_path):
 
 def test_plots_and_tables_leave_text_samples_out(whole, capsys):
     cj.plots.curves(whole)
-    with pytest.raises(ValueError, match=f"metric '{SPECIMENS}'"):
-        cj.plots.curves(whole, [SPECIMENS])
+    with pytest.raises(ValueError, match=f"metric '{SAMPLES}'"):
+        cj.plots.curves(whole, [SAMPLES])
     output.print_tables(whole, None)
     said = capsys.readouterr().out
     assert "noise: noise" in said
-    assert SPECIMENS not in said
+    assert SAMPLES not in said
 
 
 def test_text_samples_of_several_sizes(tmp_path):
     options = dict(SIZE, num_generations=1, over={"length": [1, 3]})
     dataset = cj.sweep(Warm(), ["replace"], **options, num_seeds=2, out=tmp_path / "s")
-    samples = dataset[SPECIMENS]
+    samples = dataset[SAMPLES]
     assert samples.dims[:4] == ("length", "workflow", "seed", "generation")
     assert samples.dims[-1] == "position"
     assert samples.shape == (2, 1, 2, 1, 3, 3)
     assert (samples.sel(length=1).isel(position=slice(1, None)) == 0).all()
     assert (samples.sel(length=3).isel(position=2) > 0).any()
     cj.save(dataset.load(), tmp_path / "copy")
-    np.testing.assert_array_equal(cj.open(tmp_path / "copy")[SPECIMENS], samples)
+    np.testing.assert_array_equal(cj.open(tmp_path / "copy")[SAMPLES], samples)
 
 
 def test_a_rehearsal_runs_a_generation(monkeypatch):

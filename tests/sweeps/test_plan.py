@@ -131,12 +131,12 @@ def test_the_configuration_is_all_that_decides_the_numbers(tmp_path):
     assert list(manifest.configuration) == [
         *("task", "workflows", "over", "num_samples", "num_generations", "rows", "keep", "dtype", "key", "key_impl")
     ]
-    assert manifest.specimens is None
+    assert manifest.samples is None
     executions = dict(execution=cj.Execution(chunk=3, share=(0, 2), in_turn=True), out=tmp_path / "s")
     assert (
         plan_of(cj.Gaussian(2), ["replace"], num_samples=6, **executions).manifest.fingerprint == manifest.fingerprint
     )
-    assert plan_of(Warm(), ["replace"], num_samples=6).manifest.specimens == ((3, 2), np.dtype("uint8"))
+    assert plan_of(Warm(), ["replace"], num_samples=6).manifest.samples == ((3, 2), np.dtype("uint8"))
 
 
 @pytest.mark.parametrize(

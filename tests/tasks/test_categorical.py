@@ -8,10 +8,8 @@ from checks import GATE, PLANTED, assert_mean_is, assert_same_law, z_scores
 from scipy.stats import multinomial
 
 import collapsejax as cj
-from collapsejax import loop
 from collapsejax.theory import curve
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 PROBS = (0.35, 0.25, 0.2, 0.12, 0.06, 0.02)
 
@@ -22,10 +20,10 @@ def simulate(seed, task, workflow, num_seeds=20_000, **size):
 
 
 def test_probabilities_of_every_kind(key):
-    """A tuple, an array and a name give the same; None is "uniform"."""
+    """A tuple, a list, an array and a name give the same; None is "uniform"."""
     shares = 1 / np.arange(1, 6)
     shares /= shares.sum()
-    for probs in ("zipf", tuple(shares.tolist()), shares, jnp.asarray(shares, dtype=float)):
+    for probs in ("zipf", tuple(shares.tolist()), shares.tolist(), shares, jnp.asarray(shares, dtype=float)):
         task = cj.Categorical(5, probs)
         task.check(6)
         np.testing.assert_allclose(task.init(key, 6)[0].probs, shares, rtol=1e-6)
@@ -160,15 +158,13 @@ def test_log_density_is_that_of_an_outcome(key):
         (cj.Categorical(2, (0.5, float("nan"))), "probs: from nan, with sum nan"),
         (cj.Categorical(3, (0.5, 0.5)), "probs: shape (2,) for num_outcomes=3"),
         (cj.Categorical(2, np.full((1, 2), 0.5)), "probs: shape (1, 2) for num_outcomes=2"),
-        (cj.Categorical(2, [0.5, 0.5]), "probs: a list of values is for collapsejax.sweep"),
         (cj.Categorical(2, sampling_temperature=0.0), "sampling_temperature=0.0: must be a finite number above 0"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, task, message):
-    compiled = loop.simulate._cache_size()
-    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
-    assert loop.simulate._cache_size() == compiled
+def test_mistakes_are_refused_before_compiling(key, task, message, compilations):
+    keys, refused = cj.seed_keys(key, 2), message.replace("(", r"\(").replace(")", r"\)")
+    with compilations(at_most=0), pytest.raises(ValueError, match=refused):
+        cj.run_seeds(keys, task, cj.Replace(), num_samples=6, num_generations=3)
 
 
 @pytest.mark.parametrize(

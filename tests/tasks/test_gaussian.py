@@ -7,8 +7,6 @@ import collapsejax as cj
 from collapsejax.theory import closed_forms
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
-pytestmark = pytest.mark.compiling
-
 
 def simulate(seed, workflow, num_seeds, dim, num_samples, num_generations, rows=False, **fields):
     keys = cj.seed_keys(jax.random.key(seed), num_seeds)

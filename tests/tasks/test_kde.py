@@ -1,5 +1,6 @@
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +9,9 @@ from checks import GATE, PLANTED, assert_mean_is
 from sklearn.neighbors import KernelDensity
 
 import collapsejax as cj
-from collapsejax import loop
 from collapsejax.theory import curve
 from collapsejax.workflows import PUBLISHED, WORKFLOWS
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 MOONS, SPHERE = cj.sources.moons(), cj.sources.gaussian(2)
 
@@ -199,8 +198,7 @@ def test_a_schedule_of_exponent_0_is_none():
         cj.run_seeds(keys, cj.KDE(MOONS, 0.3, num_test=7, bandwidth_exponent=exponent), cj.Accumulate(), **size).metrics
         for exponent in (None, 0.0)
     )
-    for name, values in carried.items():
-        np.testing.assert_allclose(anew[name], values, rtol=1e-4)
+    chex.assert_trees_all_close(anew, carried, rtol=1e-4)
 
 
 def test_metrics_are_those_of_the_estimate(key):
@@ -227,9 +225,8 @@ def test_metrics_are_those_of_the_estimate(key):
         (dict(sampling_temperature=-2.0), "sampling_temperature=-2.0: must be a finite number above 0"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, settings, message):
+def test_mistakes_are_refused_before_compiling(key, settings, message, compilations):
     task = cj.KDE(**dict(source=MOONS, bandwidth=0.1) | settings)
-    compiled = loop.simulate._cache_size()
-    with pytest.raises(ValueError, match=message):
-        cj.run_seeds(cj.seed_keys(key, 2), task, cj.Replace(), num_samples=6, num_generations=3)
-    assert loop.simulate._cache_size() == compiled
+    keys = cj.seed_keys(key, 2)
+    with compilations(at_most=0), pytest.raises(ValueError, match=message):
+        cj.run_seeds(keys, task, cj.Replace(), num_samples=6, num_generations=3)

@@ -7,8 +7,6 @@ from checks import assert_mean_is, z_scores
 import collapsejax as cj
 from collapsejax.data.rows import Rows
 
-pytestmark = pytest.mark.compiling
-
 
 @pytest.fixture(scope="module")
 def shares():
@@ -89,9 +87,8 @@ def test_mistakes_are_named(key):
 
 @pytest.mark.slow
 def test_verifiers_and_sweeps_take_probed_tasks(key):
-    task = cj.Probed(cj.Gaussian([1, 2]), 5)
     sizes = dict(num_samples=6, num_generations=5, num_seeds=3, key=key)
-    data = cj.sweep(task, ["selected"], **sizes)
+    data = cj.sweep(cj.Probed(cj.Gaussian(), 5), ["selected"], over={"dim": [1, 2]}, **sizes)
     assert data.sizes["dim"] == 2
     assert data.tail_share.attrs["long_name"] == "Rows in the true law's tail of 5 %"
     assert np.isfinite(data.improbable_share).all()

@@ -7,12 +7,10 @@ from scipy.special import digamma
 from scipy.stats import norm
 
 import collapsejax as cj
-from collapsejax import loop
 from collapsejax.data.rows import Rows
 from collapsejax.tasks.regression import RegressionTruth
 from collapsejax.theory import curve
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 
@@ -241,11 +239,10 @@ def test_log_density_is_that_of_the_noise():
         (cj.LinearRegression(2, sampling_temperature=-1.0), 6, "sampling_temperature=-1.0: must be a finite number"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, task, num_samples, message):
-    compiled = loop.simulate._cache_size()
-    with pytest.raises(ValueError, match=message):
-        cj.run_seeds(cj.seed_keys(key, 2), task, REPLACE, num_samples=num_samples, num_generations=3)
-    assert loop.simulate._cache_size() == compiled
+def test_mistakes_are_refused_before_compiling(key, task, num_samples, message, compilations):
+    keys = cj.seed_keys(key, 2)
+    with compilations(at_most=0), pytest.raises(ValueError, match=message):
+        cj.run_seeds(keys, task, REPLACE, num_samples=num_samples, num_generations=3)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from collapsejax.results.metrics import metric_labels
 from collapsejax.tasks.transformer import TransformerParams
 from collapsejax.workflows import PUBLISHED, find
 
-pytestmark = pytest.mark.compiling
 SOURCE = cj.sources.markov(order=1, vocab=4, concentration=0.3, window=6)
 TINY = dict(width=8, depth=1, num_steps=20, batch_size=4, num_test=20, num_scored=5)
 TASK = cj.Transformer(SOURCE, **TINY)
@@ -34,7 +33,6 @@ def same(a, b):
 
 
 @pytest.mark.slow
-@pytest.mark.bits
 def test_generation_0_is_the_same_under_every_workflow(key):
     """Bit for bit, though pools have other room, and later generations differ."""
     found = [run(key, TASK, find(name), **SIZE).metrics for name in ("replace", "accumulate")]
@@ -240,13 +238,13 @@ def test_mistakes_on_the_command_line(arguments, message, tmp_path, capsys, monk
 def test_specification_of_a_sweep(tmp_path):
     sweep = dict(task="transformer", workflow="replace", num_samples=6, num_generations=2, num_seeds=2)
     chain = dict(name="markov", order=1, vocab=4, window=6)
-    task = spec.arguments(sweep | {"transformer": dict(source=chain, width=[8, 16], temperature=[0.5, 1])})["task"]
-    assert task.source == SOURCE
-    assert (task.width, task.temperature) == ([8, 16], [0.5, 1])
+    swept = spec.arguments(sweep | {"transformer": dict(source=chain, width=[8, 16], temperature=[0.5, 1])})
+    assert swept["task"].source == SOURCE
+    assert swept["over"] == {"width": [8, 16], "temperature": [0.5, 1]}
     corpus = str(folder_of_texts(tmp_path / "texts"))
     texts = [dict(name="text", corpus=corpus, window=window) for window in (8, 16)]
-    task = spec.arguments(sweep | {"transformer": dict(source=texts)})["task"]
-    assert [source.window for source in task.source] == [8, 16]
+    sources = spec.arguments(sweep | {"transformer": dict(source=texts)})["over"]["source"]
+    assert [source.window for source in sources] == [8, 16]
     with pytest.raises(ValueError, match=r"transformer.source: 3: want a name, one of markov, text; or a table"):
         spec.arguments(sweep | {"transformer": dict(source=3)})
 
@@ -279,9 +277,6 @@ class Oracle(cj.Task):
 
     def sample_real(self, key, truth, n):
         return self.source.sample(key, truth[0], n)
-
-    def summarize(self, truth, rows):
-        return rows
 
     def fit(self, key, truth, train, params):
         return truth[0]

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from checks import assert_mean_is
 
 import collapsejax as cj
 from collapsejax import theory
+from collapsejax.sweeps.memory import metric_names
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)
@@ -50,7 +52,7 @@ def test_readme_says_of_every_metric_whether_its_curve_is_known(name, workflow):
     exact, unknown = known_metrics()[name, workflow]
     curves = theory.curve(task, WORKFLOWS[workflow], **SIZE)
     assert set(curves) == exact
-    assert exact | unknown == set(cj.loop.metric_names(task, cj.Replace(), **SIZE))
+    assert exact | unknown == set(metric_names(task, cj.Replace(), **SIZE))
     for curve in curves.values():
         assert curve.shape == (6,)
         assert curve.dtype == np.float64
@@ -73,7 +75,8 @@ def test_finite_populations(key):
     rows = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     table = cj.sources.Table(
         train=rows[:24], test=rows[24:], mean=rows[:24].mean(axis=0), covariance=np.cov(rows[:24].T, ddof=0),
-        path="made up", sha256="", columns=("a", "b"), dependent_columns=(), standardize=False, test_fraction=0.2, split_seed=0,
+        path="made up", sha256="", columns=("a", "b"), dependent_columns=(), standardize=False, test_fraction=0.2,
+        split_seed=0,
     )  # fmt: skip
     task = cj.Gaussian(source=table)
     exact = theory.curve(task, cj.FreshData(5), num_samples=20, num_generations=3)
@@ -117,13 +120,29 @@ def test_curves_of_ones_own_workflow(key):
         assert_mean_is(metrics[name], curve)
 
 
-def test_nothing_is_known_of_ones_own_task():
-    class Own(Module):
-        name = "own"
+class Constant(cj.Task):
+    """A user's own task: the number 0, fitted to itself."""
 
-    assert theory.curve(Own(), cj.Replace(), **SIZE) == {}
-    assert theory.limit(Own(), cj.Replace(), num_samples=10) == {}
-    assert theory.asymptote(Own(), cj.Replace(), **SIZE) == {}
+    def init(self, key, num_samples):
+        return (), None
+
+    def sample_real(self, key, truth, n):
+        return jnp.zeros(n)
+
+    def fit(self, key, truth, train, params):
+        return train.values[0]
+
+    def sample(self, key, truth, params, n):
+        return jnp.full(n, params)
+
+    def evaluate(self, truth, params):
+        return {"value": params}
+
+
+def test_nothing_is_known_of_ones_own_task():
+    assert theory.curve(Constant(), cj.Replace(), **SIZE) == {}
+    assert theory.limit(Constant(), cj.Replace(), num_samples=10) == {}
+    assert theory.asymptote(Constant(), cj.Replace(), **SIZE) == {}
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_report_and_figure_of_the_command(small, tmp_path, capsys):
     assert written["passed"]
     assert written["num_cells"] == 2
     for comparison in written["comparisons"]:
-        z = (comparison["mean"] - comparison["exact"]) / comparison["se"]
+        z = (comparison["mean"] - comparison["exact"]) / comparison["standard_error"]
         assert comparison["z"] == pytest.approx(z)
     assert (tmp_path / "r.png").stat().st_size > 5000
     with pytest.raises(SystemExit) as leaving:

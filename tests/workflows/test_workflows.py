@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,10 +6,9 @@ import pytest
 from checks import GATE, PLANTED, assert_mean_is, assert_same_law, z_scores
 
 import collapsejax as cj
-from collapsejax import loop, workflows
+from collapsejax import workflows
 from collapsejax.theory import curve, mixing
 
-pytestmark = pytest.mark.compiling
 slow = pytest.mark.slow
 
 
@@ -108,8 +108,7 @@ def test_a_schedule_that_does_not_change_is_a_number(key):
     number = cj.run_seeds(keys, cj.Gaussian(2), cj.Accumulate(), num_samples=6, num_generations=3).metrics
     for sizes in ([6, 6, 6], np.array([6, 6, 6])):
         schedule = cj.run_seeds(keys, cj.Gaussian(2), cj.Accumulate(), num_samples=sizes, num_generations=3).metrics
-        for name, values in number.items():
-            np.testing.assert_allclose(schedule[name], values, rtol=1e-5, atol=1e-6)
+        chex.assert_trees_all_close(schedule, number, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -179,9 +178,8 @@ def test_workflows_that_are_others(key, one, other, name):
     """Of the same keys, to rounding."""
     keys, task = cj.seed_keys(key, 4), EQUAL_TASKS[name]
     got, expected = (cj.run_seeds(keys, task, workflow, **SMALL).metrics for workflow in (one, other))
-    for metric, values in expected.items():
-        assert np.ptp(values) > 0
-        np.testing.assert_allclose(got[metric], values, rtol=2e-4, atol=1e-5)
+    assert all(np.ptp(values) > 0 for values in expected.values())
+    chex.assert_trees_all_close(got, expected, rtol=2e-4, atol=1e-5)
 
 
 @slow
@@ -275,11 +273,10 @@ def best_weight(workflow, num_seeds):
 
 
 @pytest.mark.slow
-def test_best_weight_is_the_golden_ratio():
+def test_best_weight_is_the_golden_ratio(compilations):
     """In one compilation for all weights; 5 % more, or synthetic data with too much weight, would show."""
-    compiled = loop.simulate._cache_size()
-    found, se = best_weight(cj.Weighted, 4000)
-    assert loop.simulate._cache_size() == compiled + 1
+    with compilations(at_most=1):
+        found, se = best_weight(cj.Weighted, 4000)
     assert abs(found - GOLDEN) < 0.03
     assert abs(found - mixing.optimal_weight(1000, 1000)) < GATE * se
     assert abs(found - PLANTED * GOLDEN) > max(0.03, GATE * se)
@@ -366,7 +363,7 @@ TABLE = cj.sources.Table(
         (dict(workflow=cj.Selected(error=1.5)), "error=1.5: must lie between 0 and 1"),
         (dict(workflow=cj.Selected(error=-1.0)), "error=-1.0: must lie between 0 and 1"),
         (dict(workflow=cj.Selected(cj.Weighted(2.0))), "real_weight=2.0: must lie between 0 and 1"),
-        (dict(workflow=cj.Weighted([0.1, 0.2])), "real_weight: a list of values is for collapsejax.sweep"),
+        (dict(workflow=cj.Weighted([0.1, 0.2])), "real_weight=[0.1, 0.2]: must be a number"),
         (dict(task=cj.Gaussian(2, sampling_temperature=0.0)), "sampling_temperature=0.0: must be a finite number"),
         (dict(num_samples=[6, 6]), "num_samples: 2 sizes for num_generations=3; give one for each"),
         (dict(num_samples=[6, 1, 6]), "num_samples=1: a covariance needs at least 2"),
@@ -383,10 +380,10 @@ TABLE = cj.sources.Table(
         (dict(workflow=cj.Selected(), task=cj.KDE(cj.sources.swiss_roll(), 0.1)), "choose another source"),
     ],
 )
-def test_mistakes_are_refused_before_compiling(key, change, message):
+def test_mistakes_are_refused_before_compiling(key, change, message, compilations):
     arguments = dict(task=cj.Gaussian(2), workflow=cj.Replace(), num_samples=6, num_generations=3) | change
-    compiled = loop.simulate._cache_size()
-    for call in (lambda **a: cj.run_seeds(cj.seed_keys(key, 2), **a), lambda **a: cj.run(key, **a)):
-        with pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\(")):
+    keys = cj.seed_keys(key, 2)
+    for call in (lambda **a: cj.run_seeds(keys, **a), lambda **a: cj.run(key, **a)):
+        refused = pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\("))
+        with compilations(at_most=0), refused:
             call(**arguments)
-    assert loop.simulate._cache_size() == compiled

@@ -1,0 +1,13 @@
+import numpy as np
+
+import collapsejax as cj
+
+
+def test_exact_curves_of_a_grid():
+    sizes = dict(num_samples=[3, 20], num_generations=6)
+    known = cj.exact_curves(cj.Gaussian(dim=[2, 5]), ["replace", "accumulate"], **sizes)
+    assert dict(known.sizes) == {"dim": 2, "workflow": 2, "num_samples": 2, "generation": 6}
+    one = cj.theory.curve(cj.Gaussian(5), cj.Replace(), num_samples=20, num_generations=6)
+    for name, curve in one.items():
+        np.testing.assert_array_equal(known[name].sel(dim=5, workflow="replace", num_samples=20), curve)
+    assert np.isnan(known.logdet_ratio.sel(workflow="accumulate")).all()

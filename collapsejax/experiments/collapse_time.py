@@ -68,7 +68,8 @@ def until_collapse(
 class _Group(NamedTuple):
     """Seeds that are simulated together: their numbers (S,), and their `Running` in NumPy arrays (S, ...).
 
-    Key data stand in place of keys. They are regrouped on the host: shapes that occur once would each be compiled.
+    It has key data in place of keys. Seeds are regrouped on the host: shapes that occur once would each be compiled on
+    the device.
     """
 
     seeds: np.ndarray

@@ -57,7 +57,7 @@ def synthetic_value(
             cell, real rows alone included, all are tried, each as a fit of its own from the start; the one with the
             lowest loss on validation rows, in the mean over the seeds, is taken. Metrics are of that fit, and of the
             test rows. A generator has what is best for the real rows that it is fitted to. The task needs
-            `validation_loss` (`base.Task`).
+            the method `Task.validation_loss`.
         progress: called after each fit.
 
     Returns:
@@ -68,7 +68,7 @@ def synthetic_value(
         "teacher_num_steps". `value_table` says what is best. `collapsejax.save` stores it, and `xarray.open_zarr` reads
         it again.
 
-    On a CPU the seeds of a long-running task run in turn, else in step, and their rows are all in memory. Two programs
+    On a CPU seeds of a long-running task run in turn, else in step, and their rows are all in memory. Two programs
     serve all cells: one fits, the other draws. Candidates share them unless their field is static.
 
     Raises:

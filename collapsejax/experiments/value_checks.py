@@ -1,4 +1,4 @@
-"""What is asked of a study of synthetic data before anything is compiled."""
+"""Argument checks of `synthetic_value`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _check_list(name: str, values: Any) -> None:
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
         raise ValueError(f"{name}={values!r}: want a list of numbers")
     if not len(values):
-        raise ValueError(f"{name}=[]: an empty list makes no cell; give at least one value")
+        raise ValueError(f"{name}=[]: is empty; give at least one value")
     for value in values:
         if list(values).count(value) > 1:
-            raise ValueError(f"{name}: {value} stands there {list(values).count(value)} times; give each of them once")
+            raise ValueError(f"{name}: duplicate value {value}; give each value once")

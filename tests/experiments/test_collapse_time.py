@@ -4,7 +4,7 @@ import pytest
 from checks import assert_mean_is
 
 import collapsejax as cj
-from collapsejax.experiments import collapse_time as fixation
+from collapsejax.experiments import collapse_time
 from collapsejax.experiments.collapse_time import until_collapse
 from collapsejax.theory.outcomes import fixation_time
 
@@ -45,7 +45,7 @@ def test_a_time_does_not_depend_on_other_seeds(key, monkeypatch, num_outcomes):
     whole = until_collapse(keys, task, num_samples=8, limit=1000)
     some = until_collapse(keys[250:150:-1], task, num_samples=8, limit=1000)
     np.testing.assert_array_equal(some.iterations, whole.iterations[250:150:-1])
-    monkeypatch.setattr(fixation, "_CELLS", 1)  # as many seeds at a time as are done in step
+    monkeypatch.setattr(collapse_time, "_CELLS", 1)  # as many seeds at a time as are done in step
     np.testing.assert_array_equal(until_collapse(keys, task, num_samples=8, limit=1000).iterations, whole.iterations)
 
 

@@ -128,9 +128,6 @@ class Recorder(cj.Task):
     def sample_real(self, key, truth, n):
         return subset(key, 12, n).astype(float)
 
-    def summarize(self, truth, rows):
-        return rows
-
     def fit(self, key, truth, train, params):
         return {"rows": train, "noise": jax.random.normal(key), "used": jnp.asarray(self.steps)}
 
@@ -212,12 +209,12 @@ def test_each_fit_is_reported(recorded):
     assert (reports[-1].cells, reports[-1].num_cells, reports[-1].num_seeds) == (8, 8, 48)
 
 
-def test_costly_tasks_run_in_turn_with_the_same_numbers(monkeypatch):
-    together = cj.synthetic_value(Recorder(), **SIZE, tune=TUNE)
+def test_long_running_tasks_run_in_turn_with_the_same_numbers(monkeypatch):
+    in_step = cj.synthetic_value(Recorder(), **SIZE, tune=TUNE)
     monkeypatch.setattr(Recorder, "long_running", True)
     in_turn = cj.synthetic_value(Recorder(), **SIZE, tune=TUNE)
-    for name in together.data_vars:
-        np.testing.assert_allclose(together[name], in_turn[name], rtol=1e-6)
+    for name in in_step.data_vars:
+        np.testing.assert_allclose(in_step[name], in_turn[name], rtol=1e-6)
 
 
 def test_estimates_are_validated_on_rows_that_the_key_draws(key):
@@ -279,11 +276,11 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(num_real=[]), r"num_real=\[\]: an empty list makes no cell"),
+        (dict(num_real=[]), r"num_real=\[\]: is empty; give at least one value"),
         (dict(num_real=5), "num_real=5: want a list of numbers"),
         (dict(num_real=[0]), "num_real=0: must be at least 1"),
         (dict(num_real=[13]), "num_real=13: there are 12 rows; use at most 12"),
-        (dict(num_real=[3, 3]), "num_real: 3 stands there 2 times"),
+        (dict(num_real=[3, 3]), "num_real: duplicate value 3; give each value once"),
         (dict(num_synthetic=[-1]), "num_synthetic=-1: must be at least 0"),
         (dict(num_synthetic=[2.5]), "num_synthetic=2.5: must be a whole number"),
         (dict(num_synthetic=[0]), r"num_synthetic=\[0\]: give at least one number above 0"),
@@ -293,8 +290,8 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
         (dict(generator="teacher", teacher_rows=8), r"num_real \+ teacher_rows=13: there are 12 rows"),
         (dict(tune={}), "tune: names 0 fields; give one"),
         (dict(tune={"step": [1]}), "tune: task 'recorder' has no field 'step'; did you mean 'steps'"),
-        (dict(tune={"steps": []}), r"tune: steps=\[\]: an empty list makes no cell"),
-        (dict(tune={"steps": [1, 1]}), "tune: steps: 1 stands there 2 times"),
+        (dict(tune={"steps": []}), r"tune: steps=\[\]: is empty; give at least one value"),
+        (dict(tune={"steps": [1, 1]}), "tune: steps: duplicate value 1"),
         (dict(tune={"steps": [0.1, -2]}), "tune: steps=-2: must be above 0"),
         (dict(tune={"steps": ["few"]}), "tune: steps='few': candidates are numbers"),
         (
@@ -302,8 +299,8 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
             "tune: task 'gaussian', with its source, has no rows for val",
         ),
         (dict(task=cj.Gaussian(), num_real=[1, 4]), "num_real=1: a covariance needs at least 2"),
-        (dict(task=cj.Gaussian(dim=[1, 2])), "dim: a list of values is for collapsejax.sweep"),
-        (dict(task="gaussian"), "task: want an object whose class is decorated"),
+        (dict(task="gaussian"), "task='gaussian': is a name; give the task itself"),
+        (dict(task=cj.Replace()), "is a workflow; the task comes first"),
         (dict(key=jax.random.PRNGKey(0)), "want one typed key, as from jax.random.key"),
     ],
 )

@@ -18,6 +18,7 @@ import collapsejax as cj
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
 SIZE = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
+CHUNKS = cj.Execution(chunk=2)
 PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
@@ -27,7 +28,8 @@ import collapsejax as cj
 from warm import WORKFLOWS, Warm
 size = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
 say = lambda progress: print(progress.doing, flush=True)
-cj.sweep(Warm(), WORKFLOWS, **size, chunk=2, out=sys.argv[1], progress=say, share=SHARE)
+execution = cj.Execution(chunk=2, share=SHARE)
+cj.sweep(Warm(), WORKFLOWS, **size, out=sys.argv[1], progress=say, execution=execution)
 """
 
 
@@ -67,7 +69,7 @@ def finish(process):
 
 def assert_whole(out):
     """The store has what an undisturbed sweep in memory gives, to the last bit, and nothing is left over."""
-    assert_same(cj.open(out), cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2))
+    assert_same(cj.open(out), cj.sweep(Warm(), WORKFLOWS, **SIZE, execution=CHUNKS))
     assert not (out / "running").exists()
     assert not [file for file in out.rglob("*") if "partial" in file.name or "orbax" in file.name]
 
@@ -127,19 +129,19 @@ def test_any_damaged_file_of_a_checkpoint(tmp_path):
         for damage in (cut_short, flip_a_byte, Path.unlink):
             out = tmp_path / f"{number} {damage.__name__}"
             with pytest.raises(KeyboardInterrupt):
-                cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2, out=out, progress=Told(most=3))
+                cj.sweep(Warm(), WORKFLOWS, **SIZE, execution=CHUNKS, out=out, progress=Told(most=3))
             files = sorted(file for file in (out / "running").rglob("*") if file.is_file())
             for file in files[number::3]:
                 damage(file)
-            cj.sweep(Warm(), WORKFLOWS, **SIZE, chunk=2, out=out)
+            cj.sweep(Warm(), WORKFLOWS, **SIZE, execution=CHUNKS, out=out)
             assert_whole(out)
 
 
 LIMITED = """
 import resource
-from collapsejax.sweeps.long_program import LongProgram
+from collapsejax.sweeps.program import Program
 
-call = LongProgram.__call__
+call = Program.__call__
 
 
 def limited(self, jobs):
@@ -147,7 +149,7 @@ def limited(self, jobs):
     return call(self, jobs)
 
 
-LongProgram.__call__ = limited
+Program.__call__ = limited
 """
 
 

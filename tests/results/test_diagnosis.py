@@ -198,7 +198,7 @@ WORKFLOWS = ("replace", "accumulate", "weighted")
 
 @pytest.fixture(scope="module")
 def gaussians():
-    sizes = dict(num_samples=[10, 20, 40], num_generations=40, num_seeds=4000, key=jax.random.key(7))
+    sizes = dict(over={"num_samples": [10, 20, 40]}, num_generations=40, num_seeds=4000, key=jax.random.key(7))
     return cj.sweep(cj.Gaussian(2), [cj.Replace(), cj.Accumulate(), cj.Weighted(1.0)], **sizes)
 
 
@@ -309,7 +309,7 @@ def test_gaussians_lose_their_tails_and_hallucinate_nothing(key, workflow, lost)
     ],
 )
 def test_other_tasks_are_as_theory_has_them(key, task, under_replace):
-    sizes = dict(num_samples=[10, 30, 100], num_generations=40, num_seeds=4000, key=key)
+    sizes = dict(over={"num_samples": [10, 30, 100]}, num_generations=40, num_seeds=4000, key=key)
     data = cj.sweep(task, ["replace", "accumulate"], **sizes)
     replace, accumulate = (verdicts(data.sel(workflow=name)) for name in ("replace", "accumulate"))
     assert {name: replace[name] for name in under_replace} == under_replace

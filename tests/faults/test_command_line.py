@@ -1,21 +1,18 @@
-"""What a sweep survives: killed processes, full disks, damaged files, two writers, and mistaken specifications."""
+"""What a sweep from the command line survives: a full disk, killed processes, Ctrl-C, and bad specifications."""
 
-import contextlib
 import os
-import random
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from damage import cut_short, flip_a_byte
+from damage import flip_a_byte
+from small import Small
 
 import collapsejax as cj
 from collapsejax.cli.main import main
@@ -24,7 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
 FLAGS = ["--task", "gaussian", "--dim", "1", "2", "--workflow", "replace", "--devices", "1"]
 FLAGS += ["--num-samples", "6", "8", "--num-generations", "5", "--seed", "7"]
-SIZE = dict(num_samples=[6, 8], num_generations=5, key=jax.random.key(7))
+SIZE = dict(over={"dim": [1, 2], "num_samples": [6, 8]}, num_generations=5, key=jax.random.key(7))
 
 
 def start(arguments, cache, program=(sys.executable, "-m", "collapsejax")):
@@ -44,9 +41,8 @@ def finish(process):
 def assert_same(path, keep, num_seeds, chunk):
     """The store equals a sweep in memory that nothing has disturbed."""
     found = cj.open(path)
-    wanted = cj.sweep(
-        cj.Gaussian([1, 2]), ["replace"], **SIZE, num_seeds=num_seeds, keep=keep, chunk=chunk, devices=jax.devices()[:1]
-    )
+    execution = cj.Execution(chunk=chunk, devices=jax.devices()[:1])
+    wanted = cj.sweep(cj.Gaussian(), ["replace"], **SIZE, num_seeds=num_seeds, keep=keep, execution=execution)
     assert list(found.data_vars) == list(wanted.data_vars)
     for name in wanted.data_vars:
         np.testing.assert_allclose(found[name].values, wanted[name].values, rtol=1e-6, err_msg=name)
@@ -56,42 +52,11 @@ def num_records(out):
     return len(list((out / "records").glob("*.json"))) if out.exists() else 0
 
 
-@pytest.mark.parametrize(("keep", "num_seeds", "kills"), [("seeds", 2400, 21), ("summary", 800, 6)])
-def test_killed_again_and_again(keep, num_seeds, kills, cache, tmp_path):
-    """At random moments: every third time while it starts, else while it writes."""
-    out, chances = tmp_path / "s", random.Random(20240615)
-    arguments = ["--num-seeds", str(num_seeds), "--chunk", "10", "--keep", keep, "--out", str(out)]
-    progress = [0]
-    for kill in range(kills):
-        process = start(arguments, cache)
-        if kill % 3 == 2:
-            time.sleep(chances.uniform(0, 3))
-        else:
-            while num_records(out) == progress[-1]:
-                time.sleep(0.01)
-                assert process.poll() is None, process.communicate()
-            time.sleep(chances.uniform(0, 0.4))
-        assert process.poll() is None, "the sweep was finished before it was killed"
-        process.kill()
-        process.communicate()
-        progress.append(num_records(out))
-    assert progress == sorted(progress)
-    assert 0 < progress[-1] < 4 * num_seeds / 10
-    code, _, err = finish(start(arguments, cache))
-    assert code == 0, err
-    assert num_records(out) == 4 * num_seeds / 10
-    assert_same(out, keep, num_seeds, 10)
-    assert not list(out.rglob("*.partial"))
-
-
-@pytest.mark.parametrize("keep", ["seeds", "summary"])
-def test_full_disk(keep, cache, tmp_path):
+def test_full_disk(cache, tmp_path):
     """No file may have more than some bytes: the first shards cannot be written, later they can."""
     out = tmp_path / "s"
-    arguments = ["--num-seeds", "600", "--chunk", "100", "--keep", keep, "--out", str(out)]
-
-    most = 8000 if keep == "summary" else 1500
-    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}));"
+    arguments = ["--num-seeds", "600", "--chunk", "100", "--out", str(out)]
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500));"
     limited = [sys.executable, "-c", f"{limited} from collapsejax.cli.main import main; main()"]
     code, _, err = finish(start(arguments, {}, limited))
     assert code == 2
@@ -100,97 +65,17 @@ def test_full_disk(keep, cache, tmp_path):
     assert err.strip().splitlines()[-1].startswith(f"collapsejax: {out}: ")
     code, _, err = finish(start(arguments, cache))
     assert code == 0, err
-    assert_same(out, keep, 600, 100)
-
-
-@contextlib.contextmanager
-def nobody():
-    """Without the rights of root, who may write anywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def sweep_here(out, **options):
-    return cj.sweep(cj.Gaussian([2]), ["replace"], **SIZE, num_seeds=5, out=out, **options)
-
-
-def test_read_only_directory():
-    folder = Path(tempfile.mkdtemp())
-    try:
-        folder.chmod(0o755)
-        sweep_here(folder / "s", chunk=3)
-        (folder / "s").chmod(0o555)
-        folder.chmod(0o555)
-        with nobody():
-            for name in ("new", "s"):
-                with pytest.raises(ValueError, match=r"cannot be written .*; choose another place"):
-                    sweep_here(folder / name, chunk=3)
-        assert cj.open(folder / "s").sizes["seed"] == 5
-    finally:
-        folder.chmod(0o755)
-        shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize("damage", [cut_short, flip_a_byte, Path.unlink], ids=lambda damage: damage.__name__)
-@pytest.mark.parametrize("keep", ["seeds", "summary"])
-def test_any_damaged_file_is_mended(keep, damage, tmp_path):
-    """Shards, records, metadata, coordinates, the manifest: each in turn, and then one in three of them at once."""
-    out = tmp_path / "s"
-    whole = sweep_here(out, keep=keep, chunk=3).load()
-    files = sorted(file for file in out.rglob("*") if file.is_file() and not file.name.startswith("."))
-    samples = {file.relative_to(out).parts[0] + file.suffix: file for file in files}
-    copy = out / "manifest.copy.json"
-    both = [file for file in files if file != copy]  # with its copy too, nothing would say what the store is
-    for damaged in (*([file] for file in samples.values()), both[::3]):
-        for file in damaged:
-            damage(file)
-        mended = sweep_here(out, keep=keep, chunk=3).load()
-        for name in whole.data_vars:
-            np.testing.assert_allclose(mended[name].values, whole[name].values, rtol=1e-6, err_msg=str(damaged))
-        np.testing.assert_array_equal(mended.num_samples, [6, 8])
+    assert_same(out, "seeds", 600, 100)
 
 
 def test_a_damaged_shard_is_announced(tmp_path, capsys):
-    sweep_here(tmp_path / "s", chunk=3)
-    flip_a_byte(tmp_path / "s" / "kl" / "c" / "0" / "0" / "1" / "1" / "0")
+    over, options = {"kind": [2], "num_samples": [6, 8]}, dict(out=tmp_path / "s", execution=cj.Execution(chunk=3))
+    cj.sweep(Small(), ["replace"], num_generations=5, num_seeds=5, key=SIZE["key"], over=over, **options)
+    flip_a_byte(tmp_path / "s" / "error" / "c" / "0" / "0" / "1" / "1" / "0")
     main(["info", str(tmp_path / "s")])
     said = capsys.readouterr().out
     assert "shards: 3 of 4 complete" in said
-    assert "damaged: 1, the first for seeds 3 to 4 of dim=2, workflow=replace, num_samples=8" in said
-
-
-def test_both_manifests_gone_is_an_error(tmp_path):
-    sweep_here(tmp_path / "s", chunk=3)
-    for name in ("manifest.json", "manifest.copy.json"):
-        cut_short(tmp_path / "s" / name)
-    with pytest.raises(ValueError, match="and its copy are damaged"):
-        sweep_here(tmp_path / "s", chunk=3)
-    with pytest.raises(ValueError, match="and its copy are damaged"):
-        cj.open(tmp_path / "s")
-
-
-def test_two_processes_on_one_store(cache, tmp_path):
-    """The second is refused, or there was nothing left to refuse; both ways nothing is lost."""
-    arguments = ["--num-seeds", "600", "--chunk", "10", "--out", str(tmp_path / "s")]
-    results = [finish(process) for process in (start(arguments, cache), start(arguments, cache))]
-    assert sorted(code for code, _, _ in results) in ([0, 2], [0, 0])
-    for code, _, err in results:
-        assert code == 0 or "another process is writing there" in err
-    assert_same(tmp_path / "s", "seeds", 600, 10)
-
-
-def test_a_store_that_is_being_written_is_refused(tmp_path):
-    def try_it(progress):
-        with pytest.raises(ValueError, match="another process is writing there; wait for it"):
-            sweep_here(tmp_path / "s")
-
-    sweep_here(tmp_path / "s", progress=try_it)
+    assert "damaged: 1, the first for seeds 3 to 4 of kind=2, workflow=replace, num_samples=8" in said
 
 
 @pytest.fixture
@@ -281,9 +166,9 @@ dim = [1, 2]
         ("[1, 2]", "[]", "s.toml: line 7: gaussian.dim: an empty list"),
         ("[6, 8]", "[]", "s.toml: line 3: num_samples: an empty list"),
         ('["replace", "accumulate"]', "[]", "workflow: an empty list"),
-        ("[1, 2]", "[1, 2, 1]", "dim: 1 stands there 2 times"),
-        ("[6, 8]", "[6, 6]", "num_samples: 6 stands there 2 times"),
-        ('"accumulate"]', '"replace"]', "workflow: replace stands there 2 times"),
+        ("[1, 2]", "[1, 2, 1]", "dim: duplicate value 1"),
+        ("[6, 8]", "[6, 6]", "num_samples: duplicate value 6"),
+        ('"accumulate"]', '"replace"]', "workflows: duplicate value replace"),
         ("[6, 8]", str(list(range(2, 50003))), "cells are more than 100000"),
         ("[1, 2]", "[0]", "dim=0: must be at least 1"),
         ("[6, 8]", "[6, 1]", "num_samples=1: a covariance needs at least 2"),

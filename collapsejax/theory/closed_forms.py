@@ -81,7 +81,7 @@ def replace_spread_limit(num_samples: int, ddof: float = 0) -> float:
 
 
 def replace_error_limit(num_samples: int, ddof: float = 0) -> float:
-    """The limit of `replace_error` for equal sizes: (1/n) / (1 - factor), 1 for ddof = 0; without bound for ddof >= 1."""
+    """The limit of `replace_error` for equal sizes: (1/n) / (1 - factor), 1 for ddof = 0; infinite for ddof >= 1."""
     n = _sizes(num_samples, 1, ddof)[0]
     return (n - ddof) / (n * (1 - ddof)) if ddof < 1 else np.inf
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-
 from .. import sources
 from ..core.base import Task, Workflow
-from ..loop import run
+from ..sweeps.memory import metric_names
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
 from ..theory import curve
 from ..workflows import (
@@ -120,18 +118,12 @@ def table() -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def metrics_of(task: Task) -> list[str]:
-    """Names of the metrics of a task."""
-    sizes = dict(num_samples=NUM_SAMPLES, num_generations=NUM_GENERATIONS)
-    return list(jax.eval_shape(lambda key: run(key, task, Replace(), **sizes), jax.random.key(0)).metrics)
-
-
 def _by_pattern(task: Task) -> dict[tuple[bool, ...], list[str]]:
     """Metrics that are known under the same workflows; for each of `COLUMNS`, whether they are."""
     sizes = dict(num_samples=NUM_SAMPLES, num_generations=NUM_GENERATIONS)
     curves = [curve(task, workflow, **sizes) for workflow in COLUMNS.values()]
     patterns: dict[tuple[bool, ...], list[str]] = {}
-    for name in metrics_of(task):
+    for name in metric_names(task, Replace(), **sizes):
         patterns.setdefault(tuple(name in known for known in curves), []).append(name)
     return patterns
 

@@ -11,52 +11,46 @@ from checks import assert_mean_is
 
 import collapsejax as cj
 from collapsejax import theory
+from collapsejax.guide import exactness
 from collapsejax.sweeps.memory import metric_names
+from collapsejax.tasks import TASKS
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)
-README = (Path(__file__).parents[2] / "README.md").read_text()
-TASKS = {
-    "Gaussian": cj.Gaussian(3),
-    "KDE": cj.KDE(cj.sources.moons(), 0.3),
-    "LinearRegression, one design": cj.LinearRegression(3),
-    "LinearRegression, fresh designs": cj.LinearRegression(3, fresh_design=True),
-    "LinearRegression, refitted noise": cj.LinearRegression(3, refit_noise=True),
-    "Categorical": cj.Categorical(5),
-    "ExponentialFamily": cj.ExponentialFamily("poisson", 2.0),
-}
+PAGE = Path(exactness.__file__).with_name("exactness.md").read_text()
 
 
-def known_metrics():
-    """(task, workflow): metrics that the README's table calls exact, and those that it says are not known."""
-    lines = [line for line in README.splitlines() if line.startswith("|")]
-    first = next(i for i, line in enumerate(lines) if line.startswith("| task and metrics"))
-    workflows = [cell.strip() for cell in lines[first].strip("|").split("|")][1:]
-    table = {}
-    for line in lines[first + 2 :]:
-        if not line.startswith(tuple(f"| {name}" for name in TASKS)):
-            break
-        label, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        task = next(name for name in sorted(TASKS, key=len, reverse=True) if label.startswith(name))
-        for workflow, cell in zip(workflows, cells, strict=True):
-            assert cell == "none known" or cell.startswith("exact")
-            exact, unknown = table.setdefault((task, workflow), (set(), set()))
-            (unknown if cell == "none known" else exact).update(re.findall(r"`(\w+)`", label))
-    return table
+def metrics_on_the_page(label, column):
+    """Metrics that the guide's table calls exact for a case under a workflow, and those that it says are not known."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("|")]
+    exact, unknown = set(), set()
+    for row in rows:
+        if row[0] == label:
+            cell = row[rows[0].index(column)]
+            assert cell in ("exact", "-")
+            (exact if cell == "exact" else unknown).update(re.findall(r"`(\w+)`", row[1]))
+    return exact, unknown
 
 
-@pytest.mark.parametrize("workflow", list(WORKFLOWS))
-@pytest.mark.parametrize("name", list(TASKS))
-def test_readme_says_of_every_metric_whether_its_curve_is_known(name, workflow):
-    task = TASKS[name]
-    exact, unknown = known_metrics()[name, workflow]
-    curves = theory.curve(task, WORKFLOWS[workflow], **SIZE)
-    assert set(curves) == exact
-    assert exact | unknown == set(metric_names(task, cj.Replace(), **SIZE))
-    for curve in curves.values():
-        assert curve.shape == (6,)
-        assert curve.dtype == np.float64
-        assert np.isfinite(curve).all()
+@pytest.mark.parametrize("case", exactness.CASES, ids=lambda case: case.label)
+def test_page_says_of_every_metric_whether_its_curve_is_known(case):
+    size = dict(num_samples=exactness.NUM_SAMPLES, num_generations=6)
+    metrics = set(metric_names(case.task, cj.Replace(), **size))
+    for column, workflow in exactness.COLUMNS.items():
+        exact, unknown = metrics_on_the_page(case.label, column)
+        curves = theory.curve(case.task, workflow, **size)
+        assert set(curves) == exact
+        assert exact | unknown == metrics
+        for curve in curves.values():
+            assert curve.shape == (6,)
+            assert curve.dtype == np.float64
+            assert np.isfinite(curve).all()
+
+
+def test_page_has_every_task_and_workflow():
+    tasks = {type(case.task) for case in exactness.CASES}
+    assert tasks == {*TASKS.values(), cj.Probed}
+    assert {type(workflow) for workflow in exactness.COLUMNS.values()} == {*map(type, WORKFLOWS.values())}
 
 
 def test_workflows_that_are_others_by_their_settings_are_known_as_these():

@@ -164,11 +164,7 @@ def replace_reverse_kl(num_samples: int, dim: int, num_generations: int, ddof: f
 
 
 def lyapunov_rates(num_samples: int, dim: int, ddof: float = 0) -> np.ndarray:
-<<<<<<< HEAD
-    r"""Growth rates of the logs of the eigenvalues of S_t under replace, largest first, (min(d, n - 1),).
-=======
     r"""Growth rates per generation of the logs of the eigenvalues of S_t under replace, (min(d, n - 1),), descending.
->>>>>>> h7
 
     $$\psi \left( \frac{n - i}{2} \right) - \log \frac{D}{2}$$
 

@@ -74,7 +74,9 @@ class Dataset(Module):
 class RealData(Module):
     """Base class of `Source` and `SequenceSource`: a distribution of real rows, or a table of them.
 
-    Attributes that may be overridden:
+    The attributes have defaults, which may be overridden.
+
+    Attributes:
         num_held_out: held-out rows there are; None where their number is not limited.
         paddable: whether a row that is drawn does not depend on how many are. False for rows that are drawn without
             replacement.
@@ -105,7 +107,9 @@ class RealData(Module):
 class Source(RealData):
     """Real data whose rows are d numbers: subclass it, with a field or attribute `dim` (d).
 
-    Attributes that may be overridden:
+    The attributes have defaults, which may be overridden.
+
+    Attributes:
         dependent_columns: names of columns that make the covariance singular.
         standard_deviations: of columns by name, where a bandwidth may not suit their units.
         log_density: method `(real, values (n, d)) -> (n,)`, in nats, of what `sample` draws from; None where it is not
@@ -129,7 +133,9 @@ class Source(RealData):
 class SequenceSource(RealData):
     """Real data whose rows are L tokens (uint8): subclass it, with `vocab_size` (at most 256) and `window` (L).
 
-    Attributes that may be overridden:
+    The attributes have defaults, which may be overridden.
+
+    Attributes:
         num_validation: validation rows there are; None where their number is not limited.
         decode: method `(row (L,)) -> str`; None where tokens are no text.
         log_prob: method `(real, tokens (n, L)) -> (n, L)`, the exact log-probability in nats of each token given those
@@ -168,7 +174,9 @@ class Task(Module):
     Keys are JAX's own. `collapsejax.fused` makes of one a key with the same random bits, which `jax.random` then draws
     up to ten times as fast on a CPU.
 
-    Attributes that may be overridden, as a class attribute, a method or a property:
+    The attributes have defaults; a class attribute, a method or a property overrides them.
+
+    Attributes:
         offers: `Needs.DRAWS` if summaries have `draw` and `capacity`, as rows do.
         paddable: whether rows of weight 0 behind the others make no difference, and a row that is drawn does not
             depend on how many are. Sweeps then share programs between numbers of samples.
@@ -230,7 +238,9 @@ class Task(Module):
 class Workflow(Module):
     """Which data the next model is fitted to. Subclass it.
 
-    Attributes that may be overridden:
+    The attributes have defaults, which may be overridden.
+
+    Attributes:
         needs: what it needs of its data. `Needs.ROWS` where it looks at rows, `Needs.DRAWS` where it subsamples them.
         paddable: as in `Task`; where it needs no more than summaries, all workflows are.
         screen: method `(key, candidates, score, n) -> Rows`, which makes of the rows that a model proposes the n that

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 import test_imports
 
 from collapsejax.cli import main as cli
+from collapsejax.cli import spec
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -133,6 +135,15 @@ def is_understood(arguments):
     except SystemExit as leaving:  # --help leaves, too
         return not leaving.code
     return True
+
+
+def test_specifications_are_understood():
+    specifications = [
+        text for page in PAGES.values() for text in re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    ]
+    assert specifications
+    for text in specifications:
+        assert set(spec.arguments(tomllib.loads(text))["over"]) >= {"dim", "num_samples", "weighted.real_weight"}
 
 
 def test_commands_are_found():

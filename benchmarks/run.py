@@ -27,7 +27,7 @@ import tyro
 from rich.box import SIMPLE
 
 import collapsejax as cj
-from collapsejax.core.checks import is_literal
+from collapsejax.core.checks import uses_rows
 
 NUM_GENERATIONS = 100
 SHORT = 0.2  # seconds below which a timing is one of several calls, for further seeds
@@ -130,7 +130,7 @@ def timed(cell: Cell, num_seeds: int, repeats: int, costs: dict[str, float]) -> 
     our_seconds = measure.spread("seconds_a_seed", our_times, num_seeds)
     dim = cell.fields.get("dim") or task.source.dim
     sizes = bounds.Sizes(dim, cell.num_samples, getattr(task, "num_test", 0), NUM_GENERATIONS)
-    needs = bounds.counts(cell.task, cell.workflow, is_literal(task, workflow, cell.rows), sizes)
+    needs = bounds.counts(cell.task, cell.workflow, uses_rows(task, workflow, cell.rows), sizes)
     bound, binding = bounds.bound(needs, NUM_GENERATIONS, costs)
     return {
         **dict(name=cell.name, task=cell.task, workflow=cell.workflow),

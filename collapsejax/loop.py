@@ -17,11 +17,11 @@ from .core.checks import (
     check_keys,
     check_metrics_of,
     check_run,
-    is_literal,
     room_of,
     runs_in_turn,
     size_is_traced,
     size_of,
+    uses_rows,
 )
 from .data.rows import Rows
 from .numerics.threefry import fused, plain
@@ -66,7 +66,7 @@ class Experiment(NamedTuple):
     workflow: Workflow
     num_samples: Any  # a traced number, or (G,), where the laws of all summaries are known; or `Within` a room
     num_generations: int
-    literal: bool  # rows are pooled, and summarised only after selection
+    rows: bool  # rows are pooled, and summarised only after selection
     record: Callable | None
 
     @classmethod
@@ -82,7 +82,7 @@ class Experiment(NamedTuple):
     ) -> Self:
         """The experiment of these arguments, which are those of `run`; raises as that does."""
         check_run(task, workflow, num_samples, num_generations, rows)
-        return cls(task, workflow, num_samples, num_generations, is_literal(task, workflow, rows), record)
+        return cls(task, workflow, num_samples, num_generations, uses_rows(task, workflow, rows), record)
 
     def begin(self, key: Array) -> Running:
         """The seed that `key` belongs to, before generation 0."""
@@ -103,7 +103,7 @@ class Experiment(NamedTuple):
         k_select, k_fit, k_sample, k_update = map(plain, keys)  # JAX's own keys: `jax.random.poisson` wants them
         self = self._replace(task=self.task.at(g))
         train = self.workflow.select(k_select, running.state)
-        if self.literal:
+        if self.rows:
             train = self.task.summarize(truth, train)
         params = self.task.fit(k_fit, truth, train, running.params)
         metrics = self.task.evaluate(truth, params)
@@ -139,13 +139,13 @@ class Experiment(NamedTuple):
         return jnp.asarray(self.num_samples)[jnp.minimum(g, self.num_generations - 1)]
 
     def _draw_real(self, key: Array, truth: PyTree, n: Any) -> Dataset:
-        law = None if self.literal else self.task.exact_law
+        law = None if self.rows else self.task.exact_law
         if law is not None and law.real is not None:
             return law.real(key, truth, size_of(n))
         return self._represented(truth, self.task.sample_real(key, truth, room_of(n)), n)
 
     def _draw_synthetic(self, key: Array, truth: PyTree, params: PyTree, n: Any) -> Dataset:
-        law = None if self.literal else self.task.exact_law
+        law = None if self.rows else self.task.exact_law
         if law is not None:
             return law.synthetic(key, truth, params, size_of(n))
         if self.workflow.screen is None:
@@ -156,7 +156,7 @@ class Experiment(NamedTuple):
 
     def _represented(self, truth: PyTree, values: PyTree, n: Any) -> Dataset:
         rows = Rows.of(values, n.size if isinstance(n, Within) else None)
-        return rows if self.literal else self.task.summarize(truth, rows)
+        return rows if self.rows else self.task.summarize(truth, rows)
 
 
 def settled(state: PyTree) -> PyTree:
@@ -187,7 +187,7 @@ def run(
             schedule (G,), the rows of the batch that model g is first fitted to, where the task has an `exact_law` of
             real and synthetic data and the workflow needs no rows.
         num_generations: models fitted (G), static.
-        rows: draw and pool literal rows even where the law of their summary is known.
+        rows: draw and pool rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
 
     Returns:
@@ -233,7 +233,7 @@ def run_seeds(
         workflow: the data it is fitted to.
         num_samples: rows of the first real batch and of every synthetic batch (n); or a schedule, as in `run`.
         num_generations: models fitted (G).
-        rows: draw and pool literal rows even where the law of their summary is known.
+        rows: draw and pool rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
         mesh: devices that share the seeds, all axes together; S need not be a multiple of their number.
         in_turn: whether a device runs one seed after the other, in the memory of one, instead of all of them in step.

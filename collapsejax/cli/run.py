@@ -37,7 +37,7 @@ class Simulation:
         num_generations: models fitted one after the other (G).
         num_seeds: independent repetitions (S).
         seed: root of all randomness; seed number s of the sweep is the same in every sweep with this root.
-        rows: draw literal rows even where the exact law of their summary is known.
+        rows: draw rows even where the exact law of their summary is known.
         out: directory to write the results to, in zarr format; xarray opens it. Of language models each generation is
             there when it is done, and the same command goes on where one was stopped. Default: none are written.
         overwrite: replace the results that are there now.

@@ -33,7 +33,7 @@ class Specification:
         seed: root of all randomness. Default 0.
         keep: seeds, every number; or summary, statistics over the seeds. Default: seeds.
         chunk: seeds that are computed and stored together. Default: as memory suggests.
-        rows: draw literal rows even where the exact law of their summary is known.
+        rows: draw rows even where the exact law of their summary is known.
     """
 
     task: optional(str, f"{{{','.join(TASKS)}}}") = None

@@ -97,11 +97,11 @@ class RealData(Module):
 
     @abstractmethod
     def sample(self, key: Array, real: PyTree, n: int) -> Array:
-        """N rows to fit to, (n, ...); `real` is what `init` gave."""
+        """Rows to fit to, (n, ...); `real` is what `init` gave."""
 
     @abstractmethod
     def sample_test(self, key: Array, real: PyTree, n: int) -> Array:
-        """N held-out rows, (n, ...)."""
+        """Held-out rows, (n, ...)."""
 
 
 class Source(RealData):
@@ -152,7 +152,7 @@ class SequenceSource(RealData):
 
     @abstractmethod
     def sample_validation(self, key: Array, real: PyTree, n: int) -> Array:
-        """N rows to choose settings by, (n, L), which are in neither of the other parts."""
+        """Rows to choose settings by, (n, L), which are in neither of the other parts."""
 
 
 class ExactLaw(NamedTuple):
@@ -215,7 +215,7 @@ class Task(Module):
 
     @abstractmethod
     def sample_real(self, key: Array, truth: PyTree, n: int) -> Values:
-        """N rows of real data: a pytree of arrays (n, ...)."""
+        """Rows of real data: a pytree of arrays (n, ...)."""
 
     def summarize(self, truth: PyTree, rows: Dataset) -> Dataset:
         """What `fit` needs of `rows`: a summary that can be merged. Default: the rows themselves."""
@@ -228,7 +228,7 @@ class Task(Module):
 
     @abstractmethod
     def sample(self, key: Array, truth: PyTree, params: PyTree, n: int) -> Values:
-        """N rows from the fitted model, with the structure and dtypes of `sample_real`."""
+        """Rows from the fitted model, with the structure, shapes and dtypes of `sample_real`."""
 
     @abstractmethod
     def evaluate(self, truth: PyTree, params: PyTree) -> dict[str, Array]:

@@ -32,7 +32,7 @@ def room_of(num_samples: Any) -> Any:
     return num_samples.room if isinstance(num_samples, Within) else num_samples
 
 
-def is_literal(task: Task, workflow: Workflow, rows: bool) -> bool:
+def uses_rows(task: Task, workflow: Workflow, rows: bool) -> bool:
     """Whether rows are pooled, and summarised only after selection: as asked, or because the workflow needs them."""
     return rows or workflow.needs > task.offers
 
@@ -40,7 +40,7 @@ def is_literal(task: Task, workflow: Workflow, rows: bool) -> bool:
 def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
     """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
     law = task.exact_law
-    return law is not None and law.real is not None and not is_literal(task, workflow, rows)
+    return law is not None and law.real is not None and not uses_rows(task, workflow, rows)
 
 
 def is_paddable(task: Task, workflow: Workflow) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.arguments import check_count
 from ..core.base import Array, PyTree, Workflow
-from ..core.checks import check_keys, check_run, is_literal
+from ..core.checks import check_keys, check_run, uses_rows
 from ..loop import Experiment, Running
 from ..tasks import Categorical
 from ..workflows import Replace, Window
@@ -56,7 +56,7 @@ def until_collapse(
         raise ValueError("num_samples: a schedule is for run_seeds; give one number")
     workflow = Replace() if workflow is None else workflow
     check_run(task, workflow, num_samples, 1, False)
-    if is_literal(task, workflow, False):
+    if uses_rows(task, workflow, False):
         raise ValueError(f"workflow {workflow.name!r}: it needs rows; choose one that works on counts")
     iterations = np.zeros(len(keys), np.int64)
     chunk = max(_BATCH, _CELLS // task.num_outcomes)

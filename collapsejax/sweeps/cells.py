@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import Array, Needs, Task, Workflow
-from ..core.checks import Within, is_literal, is_paddable, size_is_traced
+from ..core.checks import Within, is_paddable, size_is_traced, uses_rows
 from ..loop import Result
 from ..results.dataset import SAMPLES
 from .grid import Cell, Experiments, Grid
@@ -23,7 +23,7 @@ class Settings(NamedTuple):
     """What all programs of a sweep share."""
 
     num_generations: int
-    literal_rows: bool
+    rows: bool
     summary: bool
     devices: tuple[jax.Device, ...]
     in_turn: bool = False  # a device runs one seed after the other, none in step
@@ -49,7 +49,7 @@ class Cells:
         ]
         sizes = [cell.num_samples for cell in cells]
         self._room = max(sizes)
-        self._any_size = size_is_traced(cells[0].task, cells[0].workflow, settings.literal_rows)
+        self._any_size = size_is_traced(cells[0].task, cells[0].workflow, settings.rows)
         self.sizes = np.array(sizes, np.int32) if self._any_size or min(sizes) < self._room else None
 
     def arguments(self, leaves: list[Array], sizes: Array | None, cell: Array) -> tuple[Task, Workflow, dict[str, Any]]:
@@ -58,7 +58,7 @@ class Cells:
         task, workflow = jax.tree.unflatten(self._structure, own)
         size = self._room if sizes is None else sizes[cell]
         size = size if sizes is None or self._any_size else Within(size, self._room)
-        options = dict(num_generations=self.settings.num_generations, rows=self.settings.literal_rows)
+        options = dict(num_generations=self.settings.num_generations, rows=self.settings.rows)
         record = None if self.settings.summary else record_of_samples(task)
         return task, workflow, dict(num_samples=size, **options, record=record)
 
@@ -98,20 +98,20 @@ def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[
     """The numbers of the cells that share a program, for each program, in the order of their first cells."""
     groups: dict[Any, list[int]] = {}
     for number, cell in enumerate(grid.cells):
-        literal = None
+        pooled = None
         if cell.task.long_running and cell.workflow.screen is None:
             # Rows and summaries are drawn differently only where the law of these is known.
             known = cell.task.exact_law is not None
-            literal = known and is_literal(cell.task, cell.workflow, settings.literal_rows)
+            pooled = known and uses_rows(cell.task, cell.workflow, settings.rows)
             cell = cell._replace(workflow=None)
         shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in traced_leaves(cell))
         # Classes that JAX itself registers compare equal, whatever their fields are.
-        program = (literal, type(cell.workflow), jax.tree.structure((cell.task, cell.workflow)), shapes)
+        program = (pooled, type(cell.workflow), jax.tree.structure((cell.task, cell.workflow)), shapes)
         groups.setdefault(program, []).append(number)
     parts = []
     for numbers in groups.values():
         cell, *_ = with_like_workflows([grid.cells[number] for number in numbers])
-        if size_is_traced(cell.task, cell.workflow, settings.literal_rows):
+        if size_is_traced(cell.task, cell.workflow, settings.rows):
             parts.append(numbers)
         else:
             pads = is_paddable(cell.task, cell.workflow) and _rows_are_on_their_own(key)

@@ -79,7 +79,7 @@ class Plan(NamedTuple):
         cells = with_like_workflows([self.grid.cells[number] for number in group])
         largest = max(cells, key=lambda cell: cell.num_samples)
         sizes = dict(num_samples=largest.num_samples, num_generations=self.settings.num_generations)
-        return state_bytes(largest.task, largest.workflow, **sizes, rows=self.settings.literal_rows)
+        return state_bytes(largest.task, largest.workflow, **sizes, rows=self.settings.rows)
 
     def shape(self, group: Sequence[int], num_jobs: int) -> CallShape:
         """How much of a group one call computes if so many jobs are to be done, each a chunk of an experiment."""
@@ -205,7 +205,7 @@ def _samples(cells: Sequence[Cell], settings: Settings) -> dict[str, Any] | None
         return None
     kept = []
     for cell in cells:
-        options = dict(num_generations=settings.num_generations, rows=settings.literal_rows)
+        options = dict(num_generations=settings.num_generations, rows=settings.rows)
         options |= dict(num_samples=cell.num_samples, record=record_of_samples(cell.task))
         kept.append(result_shapes(cell.task, cell.workflow, **options).recorded)
         one = kept[-1]

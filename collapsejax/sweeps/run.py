@@ -81,7 +81,7 @@ def sweep(
         keep: "seeds", every number of every seed; or "summary", statistics over the seeds
             (`collapsejax.results.statistics.STATISTICS`), reduced on the device: memory does not grow with the seeds,
             disk only with the chunks.
-        rows: draw and pool literal rows even where the law of their summary is known.
+        rows: draw and pool rows even where the law of their summary is known.
         out: directory of a store. Where this sweep is there already, only what is missing is computed; it may have
             had fewer seeds. Default: results stay in memory.
         execution: chunks, devices, this process's share. Default: `Execution()`.

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from ..results.statistics import mean_and_standard_error
+
 CLEAR = 3.0  # standard errors by which a difference is counted as one
 _LEVEL = 1.1  # a loss that grows by less than this factor in half of the iterations has levelled off
 
@@ -48,8 +50,7 @@ class Finding(NamedTuple):
 
 def number(label: str, values: np.ndarray, exact: float | None = None) -> Number:
     """The mean of values of independent seeds, (S,)."""
-    values = np.asarray(values, float)
-    return Number(label, float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))), exact)
+    return Number(label, *map(float, mean_and_standard_error(values)), exact)
 
 
 def of_cells(variable: xr.DataArray) -> np.ndarray:
@@ -96,8 +97,7 @@ def slopes(variable: xr.DataArray, first: int) -> np.ndarray:
 
 def count_above(more: np.ndarray, less: np.ndarray | float) -> tuple[int, int]:
     """Of cells, (cells, S) each, in how many the one's mean is above the other's, and in how many clearly so."""
-    apart = more - less
-    mean, standard_error = apart.mean(axis=1), apart.std(axis=1, ddof=1) / np.sqrt(apart.shape[1])
+    mean, standard_error = mean_and_standard_error(more - less)
     return int(np.sum(mean > 0)), int(np.sum(mean > CLEAR * standard_error))
 
 

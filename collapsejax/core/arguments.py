@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 
@@ -69,6 +71,22 @@ def check_is(kind: type, name: str, value: Any) -> None:
     if isinstance(value, str):
         raise ValueError(f"{name}={value!r}: is a name; give the {kind.__name__.lower()} itself, {wanted}")
     raise ValueError(f"{name}={value!r}: is a {type(value).__name__}; give {wanted}")
+
+
+def check_list(name: str, values: Any) -> None:
+    """Raise ValueError unless this is a list of at least one value: a sequence other than a text, or an array."""
+    is_array = isinstance(values, np.ndarray | jax.Array) and values.ndim > 0
+    if not is_array and (isinstance(values, str) or not isinstance(values, Sequence)):
+        raise ValueError(f"{name}={values!r}: want a list of values")
+    if not len(values):
+        raise ValueError(f"{name}=[]: is empty; give at least one value")
+
+
+def check_different(name: str, labels: Sequence[Any]) -> None:
+    """Raise ValueError if a label is there twice."""
+    (label, times), *_ = Counter(labels).most_common(1)
+    if times > 1:
+        raise ValueError(f"{name}: duplicate value {label}; give each value once")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from ..core.arguments import check_count, nearest
+from ..core.arguments import check_count, check_different, check_list, nearest
 from ..core.base import Task
 from ..core.checks import check_run
 from ..workflows import Accumulate
@@ -24,9 +23,10 @@ def check_sizes(
     if generator not in _GENERATORS:
         raise ValueError(f"generator={generator!r}: there is none; {nearest(str(generator), _GENERATORS)}")
     for name, values, least in (("num_real", num_real, 1), ("num_synthetic", num_synthetic, 0)):
-        _check_list(name, values)
+        check_list(name, values)
         for value in values:
             check_count(name, value, least=least)
+        check_different(name, list(values))
     if not max(num_synthetic):
         raise ValueError(f"num_synthetic={list(num_synthetic)}: give at least one number above 0")
     if generator == "teacher":
@@ -59,15 +59,17 @@ def check_candidates(
             f"tune: task {task.name!r}, with its source, has no rows for validation; leave it out, choose another "
             "source, or give the task a method validation_loss(key, truth, params)"
         )
-    _check_list(f"tune: {field}", candidates)
+    check_list(f"tune: {field}", candidates)
     for value in candidates:
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise ValueError(f"tune: {field}={value!r}: candidates are numbers")
+    check_different(f"tune: {field}", list(candidates))
+    for value in candidates:
         try:
             check_run(dataclasses.replace(task, **{field: value}), Accumulate(), num_real, 1, rows=True)
         except ValueError as error:
             raise ValueError(f"tune: {error}") from None
-    return field, sorted(value.item() if hasattr(value, "item") else value for value in candidates)
+    return field, sorted(value.item() if isinstance(value, np.generic) else value for value in candidates)
 
 
 def check_names(metrics: Sequence[str], field: str | None) -> list[str]:
@@ -76,13 +78,3 @@ def check_names(metrics: Sequence[str], field: str | None) -> list[str]:
         if name in _RESERVED or (name == field and name in metrics):
             raise ValueError(f"{name}: results need this name for something else; rename the metric or field")
     return list(metrics)
-
-
-def _check_list(name: str, values: Any) -> None:
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-        raise ValueError(f"{name}={values!r}: want a list of numbers")
-    if not len(values):
-        raise ValueError(f"{name}=[]: is empty; give at least one value")
-    for value in values:
-        if list(values).count(value) > 1:
-            raise ValueError(f"{name}: duplicate value {value}; give each value once")

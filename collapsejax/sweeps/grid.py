@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.arguments import check_count, nearest
+from ..core.arguments import check_count, check_different, check_list, nearest
 from ..core.base import Task, Workflow
 from ..core.checks import check_task, check_workflow
 from ..core.describe import fields_of, is_array, name_of
@@ -161,15 +161,8 @@ def _checked(over: Any) -> dict[str, list]:
     for name, values in over.items():
         if not isinstance(name, str):
             raise ValueError(f"over: {name!r} is no name; give the name of a field as a text")
-        if not _is_list(values):
-            raise ValueError(f"over: {name}={values!r}: want a list of values")
-        if not len(values):
-            raise ValueError(f"over: {name}=[]: is empty; give at least one value")
+        check_list(f"over: {name}", values)
     return {name: list(np.asarray(values) if is_array(values) else values) for name, values in over.items()}
-
-
-def _is_list(values: Any) -> bool:
-    return is_array(values) or (isinstance(values, Sequence) and not isinstance(values, str))
 
 
 def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[str, ...], bool]:
@@ -262,9 +255,7 @@ def _labels(name: str, values: Sequence[Any]) -> list:
         short = [_text(value, fields=False) for value in values]
         times = Counter(short)
         labels = [_text(value, times[text] > 1) for value, text in zip(values, short, strict=True)]
-    (label, times), *_ = Counter(labels).most_common(1)
-    if times > 1:
-        raise ValueError(f"{name}: duplicate value {label}; give each value once")
+    check_different(name, labels)
     return labels
 
 

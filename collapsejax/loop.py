@@ -279,7 +279,7 @@ def prepared(
 
 def as_array(leaf: Any) -> Any:
     """Python and NumPy numbers in one dtype, so that another value of a field compiles nothing."""
-    return jnp.asarray(leaf, dtype=float) if isinstance(leaf, (int, float, np.number)) else leaf
+    return np.asarray(leaf, jnp.result_type(float)) if isinstance(leaf, int | float | np.number) else leaf
 
 
 def _many_seeds(keys, task, workflow, traced_size, *, static_size, num_generations, rows, record, mesh, in_turn):

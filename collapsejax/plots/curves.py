@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from ..results.dataset import metrics_in, summarize
 from ..results.metrics import check_metrics
@@ -60,7 +61,7 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
         metrics = [name for name in names if np.isfinite(means[name]).any()] or names
     workflows = in_published_order(dataset.workflow.values)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.7 + 1.2 * len(metrics)))
+        figure = Figure(figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.9 + 1.2 * len(metrics)))
         axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
         for row, metric in zip(axes, metrics, strict=True):
             known = exact[metric] if exact is not None and metric in exact else None
@@ -72,7 +73,26 @@ def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: 
         for name in swept:
             panel = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
             legend_below(panel, dataset[name].attrs.get("long_name", name))
+        _legend_of_kinds(figure)
     return figure
+
+
+# What each kind of line shows, and how it looks in the legend, beside `EXACT`.
+_KINDS = {
+    "mean": ("mean with 95 % band", dict(color="0.4")),
+    "tail": ("mean that few seeds carry", dict(color="0.4", linestyle=":")),
+    "median": ("median", dict(color="0.4", linestyle="--", linewidth=0.8)),
+    "exact": ("exact mean", EXACT),
+}
+
+
+def _legend_of_kinds(figure: Figure) -> None:
+    """A legend above the panels, of the kinds of lines that are there."""
+    there = {line.get_gid() for axis in figure.axes for line in axis.lines}
+    kinds = [_KINDS[kind] for kind in _KINDS if kind in there]
+    if kinds:
+        handles = [Line2D([], [], label=label, **style) for label, style in kinds]
+        figure.legend(handles=handles, ncols=len(handles), loc="outside upper center", columnspacing=1.2)
 
 
 def _draw_metric(
@@ -103,7 +123,7 @@ def _draw_metric(
         if exact is not None:
             for _, _, line in lines_of(exact.sel(workflow=workflow), swept):
                 shown = np.isfinite(line.values) & ((line.values > 0) | (axis.get_yscale() == "linear"))
-                axis.plot(line.iteration, np.where(shown, line, np.nan), **EXACT)
+                axis.plot(line.iteration, np.where(shown, line, np.nan), gid="exact", **EXACT)
     row[0].set_ylabel(label_of(variable))
     tick_short_log_axes(row[0])
 
@@ -118,13 +138,14 @@ def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -
     # Solid up to the first mean that depends on a few seeds; dotted from the last solid point on.
     good = np.logical_and.accumulate(~shown | _informative(line))
     solid = np.where(good, mean, np.nan)
-    axis.plot(line.iteration, solid, color=colour, label=label)
+    axis.plot(line.iteration, solid, color=colour, label=label, gid="mean")
     if not good.all():
         behind = ~good | np.append(~good[1:], False)
-        axis.plot(line.iteration, np.where(behind, mean, np.nan), color=colour, linestyle=":")
+        axis.plot(line.iteration, np.where(behind, mean, np.nan), color=colour, linestyle=":", gid="tail")
         median = line.sel(statistic="median").values
         shown = behind & np.isfinite(median) & ((median > 0) | (axis.get_yscale() == "linear"))
-        axis.plot(line.iteration, np.where(shown, median, np.nan), color=colour, linestyle="--", linewidth=0.8)
+        median = np.where(shown, median, np.nan)
+        axis.plot(line.iteration, median, color=colour, linestyle="--", linewidth=0.8, gid="median")
     low, high = band(axis, solid, standard_error)
     axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
     return None

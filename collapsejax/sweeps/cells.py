@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.base import Array, Needs, Task, Workflow
 from ..core.checks import Within, is_paddable, size_is_traced, uses_rows
-from ..loop import Result
+from ..loop import Result, as_array
 from ..results.dataset import SAMPLES
 from .grid import Cell, Experiments, Grid
 from .one_of import alike
@@ -65,11 +65,7 @@ class Cells:
 
 def traced_leaves(cell: Cell) -> list[np.ndarray | Array]:
     """The traced values of a cell; numbers in one dtype, so that cells with 1 and with 1.5 share a program."""
-    dtype = jnp.zeros(()).dtype
-    return [
-        np.asarray(leaf, dtype) if isinstance(leaf, int | float | np.number) else leaf
-        for leaf in jax.tree.leaves((cell.task, cell.workflow))
-    ]
+    return [as_array(leaf) for leaf in jax.tree.leaves((cell.task, cell.workflow))]
 
 
 def _all_equal(column: Sequence[Any]) -> bool:

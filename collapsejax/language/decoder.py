@@ -114,7 +114,7 @@ class Decoder(nn.Module):
         for name, known in (("positions", POSITIONS), ("dtype", DTYPES)):
             if getattr(self, name) not in known:
                 value = getattr(self, name)
-                raise ValueError(f"{name}={value!r}: unknown; {nearest(str(value), known)}")
+                raise ValueError(f"{name}={value!r}: there is no such; {nearest(str(value), known)}")
         if self.width % self.heads:
             raise ValueError(f"width={self.width}: must be a multiple of heads={self.heads}")
         if self.positions == "rotary" and self.width // self.heads % 2:

@@ -127,7 +127,7 @@ class Study(abc.ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         wanted = inspect.get_annotations(Study)
-        missing = [name for name, kind in wanted.items() if kind.startswith("ClassVar") and not hasattr(cls, name)]
+        missing = [name for name, kind in wanted.items() if kind.startswith("ClassVar") and name not in dir(cls)]
         if missing:
             raise TypeError(f"{cls.__name__}: a study needs the class variables {', '.join(missing)}; add them")
 

@@ -236,14 +236,14 @@ def _with(config: Any, changes: Any) -> Any:
     inner: dict[str, list] = {}
     for path, value in changes:
         inner.setdefault(path[0], []).append((path[1:], value))
+    known = dict(fields_of(config)) if dataclasses.is_dataclass(config) else {}
+    if unknown := [name for name in inner if name not in known]:
+        raise ValueError(f"over: {unknown[0]!r} is no field of {_text(config, True)}; sweep over the two apart")
     replaced = {}
     for name, group in inner.items():
         whole = [value for path, value in group if not path]
-        base = whole[-1] if whole else getattr(config, name, None)
+        base = whole[-1] if whole else known[name]
         replaced[name] = _with(base, [(path, value) for path, value in group if path])
-    known = [name for name, _ in fields_of(config)] if dataclasses.is_dataclass(config) else []
-    if unknown := [name for name in replaced if name not in known]:
-        raise ValueError(f"over: {unknown[0]!r} is no field of {_text(config, True)}; sweep over the two apart")
     return dataclasses.replace(config, **replaced) if replaced else config
 
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from collapsejax.numerics.batched import cholesky, lanes_last, solve_lower, solve_upper, unless
+from collapsejax.numerics.batched import cholesky, seeds_last, solve_lower, solve_upper, unless
 
 
 def positive_definite(dim, seeds=5):
@@ -34,7 +34,7 @@ def test_lanes_work_under_any_map():
     """Over another axis, over one argument alone, and twice."""
     shapes = []
 
-    @lanes_last
+    @seeds_last
     def product(a, b):
         shapes.append((a.shape, b.shape))
         return a[0][None] * b

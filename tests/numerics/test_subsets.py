@@ -7,7 +7,7 @@ import pytest
 from checks import GATE, z_scores
 from scipy.special import binom, comb
 
-from collapsejax.numerics import random as rng
+from collapsejax.numerics import subsets
 from collapsejax.numerics.subsets import subset
 
 FEWEST = 1e-6  # of total variation, which 10^10 subsets would not show
@@ -62,7 +62,7 @@ def distance_of_sets(count, num_turns):
 
 @pytest.mark.parametrize("count", [2, 3, 6, 7, 10, 17, 50, 127, 128, 130])
 def test_turns_make_pairs_uniform(count):
-    num_turns = rng._TURNS if count >= rng._FEW else rng._TURNS_OF_FEW
+    num_turns = subsets._TURNS if count >= subsets._FEW else subsets._TURNS_OF_FEW
     assert distance_of_pairs(count, num_turns) < FEWEST
     assert count == 2 or distance_of_pairs(count, 2) > 1e-3
 
@@ -70,7 +70,7 @@ def test_turns_make_pairs_uniform(count):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 7, 10, 11])
 def test_turns_make_sets_uniform(count):
-    assert distance_of_sets(count, rng._TURNS_OF_FEW) < FEWEST
+    assert distance_of_sets(count, subsets._TURNS_OF_FEW) < FEWEST
     assert distance_of_sets(count, 2) > 1e-2
 
 
@@ -108,8 +108,8 @@ def test_integers_and_pairs_are_drawn_equally_often(key, count, k, num_sets):
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "k", "num_sets"), SIZES)
 def test_too_few_turns_would_be_caught(key, monkeypatch, count, k, num_sets):
-    monkeypatch.setattr(rng, "_TURNS", 1)
-    monkeypatch.setattr(rng, "_TURNS_OF_FEW", 1)
+    monkeypatch.setattr(subsets, "_TURNS", 1)
+    monkeypatch.setattr(subsets, "_TURNS_OF_FEW", 1)
     drawn = drawn_by_keys(key, count, k, num_sets)
     assert np.abs(deviations(drawn, count)).max() > GATE
 

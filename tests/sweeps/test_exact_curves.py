@@ -4,8 +4,8 @@ import collapsejax as cj
 
 
 def test_exact_curves_of_a_grid():
-    sizes = dict(num_samples=[3, 20], num_generations=6)
-    known = cj.exact_curves(cj.Gaussian(dim=[2, 5]), ["replace", "accumulate"], **sizes)
+    over = {"dim": [2, 5], "num_samples": [3, 20]}
+    known = cj.exact_curves(cj.Gaussian(), ["replace", "accumulate"], over=over, num_generations=6)
     assert dict(known.sizes) == {"dim": 2, "workflow": 2, "num_samples": 2, "generation": 6}
     one = cj.theory.curve(cj.Gaussian(5), cj.Replace(), num_samples=20, num_generations=6)
     for name, curve in one.items():

@@ -1,8 +1,12 @@
 """The recursion over batches against closed forms, limits and asymptotes against what they belong to."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from collapsejax.core.base import Workflow
+from collapsejax.core.pytree import static
 from collapsejax.theory import bandwidths, closed_forms, fresh, mixing, outcomes, regression, wishart
 from collapsejax.theory import exponential_families as families
 from collapsejax.theory.recursion import Ledger, NotLinear, follow
@@ -41,19 +45,22 @@ def same_curves(moments, curves):
     close(moments.error, curves.error)
 
 
-class Rule:
+class Rule(Workflow):
     """A workflow made of two functions: of all batches, and of the last."""
+
+    choose: Callable = static()
+    change: Callable = static(default=lambda pool, new, draw_real: pool.append(new))
 
     name = "rule"
 
-    def __init__(self, select, update=None):
-        self.choose, self.grow = select, update or (lambda pool, new, draw_real: pool.append(new))
+    def capacity(self, num_samples, num_generations):
+        return num_samples * num_generations
 
     def init(self, pool, real):
         return pool.append(real)
 
     def update(self, key, state, synthetic, draw_real):
-        return self.grow(state, synthetic, draw_real)
+        return self.change(state, synthetic, draw_real)
 
     def select(self, key, state):
         return self.choose(state)

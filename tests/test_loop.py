@@ -10,6 +10,7 @@ import pytest
 import collapsejax as cj
 from collapsejax import loop
 from collapsejax.core.pytree import Module, static
+from collapsejax.data.rows import Rows
 from collapsejax.sweeps.memory import metric_names, state_bytes
 
 pytestmark = pytest.mark.compiling
@@ -53,6 +54,57 @@ class Coin(cj.Task):
 
     def evaluate(self, truth, params):
         return {"error": jnp.abs(params - truth)}
+
+
+class Keyed(cj.Task):
+    """Rows are the key that they were drawn with, and a model is all the keys that it comes from."""
+
+    name = "keyed"
+
+    def init(self, key, num_samples):
+        return (), None
+
+    def sample_real(self, key, truth, n):
+        return jnp.broadcast_to(jax.random.key_data(key), (n, 2))
+
+    def fit(self, key, truth, train, params):
+        return jnp.concatenate([jax.random.key_data(key)[None, :], train.values])
+
+    def sample(self, key, truth, params, n):
+        return jnp.broadcast_to(jax.random.key_data(key), (n, 2))
+
+    def evaluate(self, truth, params):
+        return {"one": jnp.float32(1)}
+
+
+class Keeping(cj.Workflow):
+    """Selects rows that are keys: its own, that of the update before, and those of two fresh real batches then."""
+
+    needs = cj.Needs.ROWS
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples
+
+    def init(self, pool, real):
+        return jnp.zeros((3, 2), jnp.uint32)
+
+    def update(self, key, state, synthetic, draw_real):
+        fresh = [draw_real(jax.random.fold_in(key, number), 1).values[0] for number in range(2)]
+        return jnp.stack([jax.random.key_data(key), *fresh])
+
+    def select(self, key, state):
+        return Rows.of(jnp.concatenate([jax.random.key_data(key)[None, :], state]))
+
+
+def test_no_key_is_used_twice(key):
+    """Neither for two uses in a generation, nor for two generations or seeds: else what is drawn with both is alike."""
+    record = lambda truth, params, synthetic: (params, synthetic.values)
+    size = dict(num_samples=1, num_generations=4)
+    keys = cj.seed_keys(key, 3)
+    params, synthetic = cj.run_seeds(keys, Keyed(), Keeping(), record=record, **size).recorded
+    used = np.concatenate([params[:, 1:], synthetic[:, :-1]], axis=2)  # of a batch, and of the model fitted after it
+    assert used.shape == (3, 3, 6, 2)
+    assert len(np.unique(used.reshape(-1, 2), axis=0)) == 3 * 3 * 6
 
 
 class LastTwo(NamedTuple):

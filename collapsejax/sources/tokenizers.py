@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import ClassVar
 
 import numpy as np
+
+from ..core.pytree import Module, static
 
 CHARACTERS = " abcdefghijklmnopqrstuvwxyz.,'-0"
 
@@ -16,8 +17,7 @@ _TYPEWRITTEN = dict.fromkeys("\u2018\u2019", "'") | dict.fromkeys("\u2010\u2011\
 _UNKNOWN = "\u0100"  # the first character that is no byte
 
 
-@dataclasses.dataclass(frozen=True)
-class Characters:
+class Characters(Module):
     """One token for each character of an alphabet, whose number is its place there.
 
     A character that is not there is read as its lower case, a digit as "0" if that is the alphabet's only digit, white
@@ -27,7 +27,7 @@ class Characters:
     Raises ValueError for an alphabet of less than 2 or more than 256 characters, or with one of them twice.
     """
 
-    alphabet: str = CHARACTERS
+    alphabet: str = static(default=CHARACTERS)
 
     name: ClassVar[str] = "characters"
 
@@ -80,8 +80,7 @@ class _Codes(dict):
         return self[number]
 
 
-@dataclasses.dataclass(frozen=True)
-class Bytes:
+class Bytes(Module):
     """The bytes of UTF-8 as they are."""
 
     name: ClassVar[str] = "bytes"

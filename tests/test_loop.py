@@ -10,6 +10,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.core.pytree import Module, static
+from collapsejax.data.rows import Rows
 from collapsejax.sweeps.memory import metric_names, state_bytes
 
 SIZE = dict(num_samples=6, num_generations=5)
@@ -52,6 +53,57 @@ class Coin(cj.Task):
 
     def evaluate(self, truth, params):
         return {"error": jnp.abs(params - truth)}
+
+
+class Keyed(cj.Task):
+    """Rows are the key that they were drawn with, and a model is all the keys that it comes from."""
+
+    name = "keyed"
+
+    def init(self, key, num_samples):
+        return (), None
+
+    def sample_real(self, key, truth, n):
+        return jnp.broadcast_to(jax.random.key_data(key), (n, 2))
+
+    def fit(self, key, truth, train, params):
+        return jnp.concatenate([jax.random.key_data(key)[None, :], train.values])
+
+    def sample(self, key, truth, params, n):
+        return jnp.broadcast_to(jax.random.key_data(key), (n, 2))
+
+    def evaluate(self, truth, params):
+        return {"one": jnp.float32(1)}
+
+
+class Keeping(cj.Workflow):
+    """Selects rows that are keys: its own, that of the update before, and those of two fresh real batches then."""
+
+    needs = cj.Needs.ROWS
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples
+
+    def init(self, pool, real):
+        return jnp.zeros((3, 2), jnp.uint32)
+
+    def update(self, key, state, synthetic, draw_real):
+        fresh = [draw_real(jax.random.fold_in(key, number), 1).values[0] for number in range(2)]
+        return jnp.stack([jax.random.key_data(key), *fresh])
+
+    def select(self, key, state):
+        return Rows.of(jnp.concatenate([jax.random.key_data(key)[None, :], state]))
+
+
+def test_no_key_is_used_twice(key):
+    """Neither for two uses in a generation, nor for two generations or seeds: else what is drawn with both is alike."""
+    record = lambda truth, params, synthetic: (params, synthetic.values)
+    size = dict(num_samples=1, num_generations=4)
+    keys = cj.seed_keys(key, 3)
+    params, synthetic = cj.run_seeds(keys, Keyed(), Keeping(), record=record, **size).recorded
+    used = np.concatenate([params[:, 1:], synthetic[:, :-1]], axis=2)  # of a batch, and of the model fitted after it
+    assert used.shape == (3, 3, 6, 2)
+    assert len(np.unique(used.reshape(-1, 2), axis=0)) == 3 * 3 * 6
 
 
 class LastTwo(NamedTuple):
@@ -107,7 +159,7 @@ class Fresh(cj.Workflow):
 )
 def test_tasks_and_workflows_of_ones_own(key, workflow):
     keys = cj.seed_keys(key, 4)
-    more = {"window": [cj.KDE(cj.sources.moons(), 0.3, num_test=7)], "fresh": [cj.Gaussian(2)]}
+    more = {"window": [cj.KDE(cj.sources.moons(), 0.3, num_test=7)], "fresh": [cj.Gaussian(1)]}
     for task in (Coin(), *more.get(workflow.name, [])):
         result = cj.run_seeds(keys, task, workflow, num_samples=8, num_generations=4)
         assert all(np.isfinite(values).all() for values in result.metrics.values())
@@ -116,8 +168,8 @@ def test_tasks_and_workflows_of_ones_own(key, workflow):
 
 def test_fresh_data_without_fresh_data_is_replace(key):
     keys, size = cj.seed_keys(key, 4), dict(num_samples=8, num_generations=4, rows=True)
-    replaced = cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), **size).metrics
-    without = cj.run_seeds(keys, cj.Gaussian(2), Fresh(0), **size).metrics
+    replaced = cj.run_seeds(keys, cj.Gaussian(1), cj.Replace(), **size).metrics
+    without = cj.run_seeds(keys, cj.Gaussian(1), Fresh(0), **size).metrics
     chex.assert_trees_all_close(without, replaced, rtol=1e-4, atol=1e-5)
 
 
@@ -297,7 +349,7 @@ def test_values_of_another_kind_are_named(key, task, workflow, message):
 def test_a_schedule_may_be_an_array_of_any_kind(key):
     keys, sizes = cj.seed_keys(key, 2), [6, 7, 8]
     curves = [
-        cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), num_samples=kind(sizes), num_generations=3).metrics["kl"]
+        cj.run_seeds(keys, cj.Gaussian(1), cj.Replace(), num_samples=kind(sizes), num_generations=3).metrics["kl"]
         for kind in (list, tuple, np.array, jnp.array)
     ]
     for other in curves[1:]:

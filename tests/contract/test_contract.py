@@ -10,7 +10,6 @@ import pytest
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.core import base
 from collapsejax.data.counts import Counts, Totals
 from collapsejax.data.kernel_sums import KernelSums
 from collapsejax.data.moments import Gram, Moments
@@ -204,23 +203,65 @@ def test_shorter_run_is_a_prefix_bit_for_bit(key, name, workflow):
     chex.assert_trees_all_close(single.metrics, third, rtol=2e-5, atol=1e-5)
 
 
-DATASETS = (Rows, Moments, KernelSums, Gram, Counts, Totals)
+SOURCES = [*(make() for make in cj.sources.SHAPES.values()), TABLE]
+SEQUENCES = [cj.sources.markov(), cj.sources.Text]
+CLASSES = {
+    cj.Task: {type(task) for task in TASKS.values()},
+    cj.Workflow: {type(workflow) for workflow in WORKFLOWS.values()},
+    cj.Source: {type(source) for source in SOURCES},
+    cj.SequenceSource: {cj.sources.markov, cj.sources.Text},
+    cj.Dataset: {Rows, Moments, KernelSums, Gram, Counts, Totals},
+}
 
 
-def public_methods(protocol):
-    return {name: value for name, value in vars(protocol).items() if inspect.isfunction(value) and name[0] != "_"}
+def parameters(method):
+    return [name for name in inspect.signature(method).parameters if name != "self"]
 
 
-@pytest.mark.parametrize(
-    ("classes", "protocol"),
-    [
-        ({type(task) for task in TASKS.values()}, base.Task),
-        ({type(workflow) for workflow in WORKFLOWS.values()}, base.Workflow),
-        ({*cj.sources.SHAPES.values(), cj.sources.Table}, base.Source),
-        (DATASETS, base.Dataset),
-    ],
-)
-def test_signatures_match_the_protocols(classes, protocol):
-    for name, method in public_methods(protocol).items():
-        for cls in classes:
-            assert list(inspect.signature(getattr(cls, name)).parameters) == list(inspect.signature(method).parameters)
+@pytest.mark.parametrize("base", CLASSES, ids=lambda base: base.__name__)
+def test_signatures_are_those_of_the_base_class(base):
+    methods = {name: method for name, method in inspect.getmembers(base, inspect.isfunction) if name[0] != "_"}
+    assert base.__abstractmethods__ <= set(methods)
+    for name, method in methods.items():
+        for cls in CLASSES[base]:
+            assert parameters(getattr(cls, name)) == parameters(method), (cls, name)
+
+
+# Methods that may be None, or may come from a property, and their parameters.
+OPTIONAL = {
+    "task": (
+        TASKS.values(),
+        {
+            "log_density": ["truth", "values"],
+            "log_density_of_modes": ["truth", "values"],
+            "validation_loss": ["key", "truth", "params"],
+            "text_samples": ["truth", "params"],
+        },
+    ),
+    "workflow": (WORKFLOWS.values(), {"screen": ["key", "candidates", "score", "n"]}),
+    "source": (
+        SOURCES,
+        {"log_density": ["real", "values"], "log_density_of_modes": ["real", "values"]},
+    ),
+    "sequence source": (SEQUENCES, {"decode": ["row"], "log_prob": ["real", "tokens"]}),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONAL)
+def test_optional_methods_are_as_documented(kind):
+    """And each is there somewhere, and somewhere None."""
+    instances, methods = OPTIONAL[kind]
+    for name, documented in methods.items():
+        known = [getattr(instance, name) for instance in instances]
+        assert None in known
+        assert any(known)
+        for method in known:
+            assert method is None or parameters(method) == documented
+
+
+def test_exact_laws_are_as_documented():
+    laws = [task.exact_law for task in TASKS.values()]
+    assert None in laws
+    for law in filter(None, laws):
+        assert parameters(law.synthetic) == ["key", "truth", "params", "n"]
+        assert law.real is None or parameters(law.real) == ["key", "truth", "n"]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from checks import GATE, assert_mean_is, z_scores
 
-import collapsejax as cj
 from collapsejax.data.counts import Counts, Totals
 from collapsejax.data.kernel_sums import KernelSums, Spread
-from collapsejax.data.moments import Gram, Moments
+from collapsejax.data.moments import Gram, Moments, Origin
 from collapsejax.data.rows import Rows
+from collapsejax.numerics.factors import Factor, zero_factor
 
 
 def rows_of(key, n, offset=0.0):
@@ -38,6 +38,13 @@ def totals_of(key, n, offset=0.0):
     return Totals.of(Rows.of(offset + jax.random.normal(key, (n,))))
 
 
+# Programs that tests share: operation by operation takes far longer to compile.
+append, join, scale = (
+    jax.jit(method) for method in (lambda a, b: a.append(b), lambda a, b: a.join(b), lambda a, w: a.scale(w))
+)
+to_moments, to_gram = jax.jit(Moments.of), jax.jit(Gram.of)
+
+
 def content(dataset):
     """What a dataset says, whatever its room: filled rows with weights, or moments, or sums."""
     if isinstance(dataset, Counts | Totals):
@@ -56,53 +63,45 @@ def same(a, b):
     np.testing.assert_allclose(content(a), content(b), rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("make", [rows_of, moments_of, sums_of, gram_of, counts_of, totals_of])
+@pytest.fixture(scope="module", params=[rows_of, moments_of, sums_of, gram_of, counts_of, totals_of])
+def three(request):
+    """Three datasets of a kind, of 5, 4 and 6 rows."""
+    make = request.param
+    key = jax.random.key(20240615)
+    keys = jax.random.split(key, 3)
+    return jax.jit(lambda keys: (make(keys[0], 5), make(keys[1], 4, 2.0), make(keys[2], 6, -7.0)))(keys)
+
+
 class TestAlgebra:
-    """Each law as one program: operation by operation takes far longer to compile."""
-
-    def test_empty_is_neutral(self, make, key):
-        @jax.jit
-        def sides(key):
-            data = make(key, 5)
-            return data, data.empty(9).append(data), data.empty(2).join(data), data.join(data.empty(2))
-
-        data, *others = sides(key)
-        for other in others:
+    def test_empty_is_neutral(self, three):
+        data = three[0]
+        for other in (append(data.empty(9), data), join(data.empty(2), data), join(data, data.empty(2))):
             same(other, data)
 
-    def test_append_is_join(self, make, key):
-        @jax.jit
-        def sides(key):
-            a, b = make(key, 5), make(jax.random.key(1), 4, 2.0)
-            return a.empty(9).append(a).append(b), a.join(b)
+    def test_append_is_join(self, three):
+        a, b, _ = three
+        same(append(append(a.empty(9), a), b), join(a, b))
 
-        same(*sides(key))
+    def test_join_is_associative(self, three):
+        a, b, c = three
+        same(join(join(a, b), c), join(a, join(b, c)))
 
-    def test_join_is_associative(self, make, key):
-        @jax.jit
-        def sides(key):
-            a, b, c = make(key, 5), make(jax.random.key(1), 4, 2.0), make(jax.random.key(2), 6, -7.0)
-            return a.join(b).join(c), a.join(b.join(c))
+    def test_clear_forgets(self, three):
+        a, b, _ = three
+        same(append(a.clear(), b), b)
 
-        same(*sides(key))
+    def test_scale_distributes(self, three):
+        a, b, _ = three
+        same(scale(join(a, b), 0.25), join(scale(a, 0.25), scale(b, 0.25)))
+        same(scale(scale(a, 0.5), 2.0), a)
 
-    def test_clear_forgets(self, make, key):
-        @jax.jit
-        def sides(key):
-            a, b = make(key, 5), make(jax.random.key(1), 4)
-            return a.clear().append(b), b
-
-        same(*sides(key))
-
-    def test_scale_distributes(self, make, key):
-        @jax.jit
-        def sides(key):
-            a, b = make(key, 5), make(jax.random.key(1), 4)
-            distributed = a.join(b).scale(0.25), a.scale(0.25).join(b.scale(0.25))
-            return distributed, (a.scale(0.5).scale(2.0), a)
-
-        for pair in sides(key):
-            same(*pair)
+    def test_growing_is_appending(self, three):
+        """Where nothing is known of where the new data come from; and what holds for a generation alone is not data."""
+        a, b, _ = three
+        room = append(a.empty(9), a)
+        grow, add = (jax.make_jaxpr(method)(b) for method in (room.grow, room.append))
+        assert str(grow) == str(add)
+        same(room.settled(), room)
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="other backends store what has several uses")
@@ -119,19 +118,17 @@ def test_rows_with_room_for_more_are_drawn_once(key):
 
 def test_moments_are_those_of_the_rows(key):
     parts = [rows_of(jax.random.key(seed), n, offset) for seed, n, offset in ((0, 5, 0.0), (1, 2, 9.0), (2, 30, -4.0))]
-    merge = lambda a, b, c: Moments.of(a).append(Moments.of(b)).append(Moments.of(c))
-    merged = jax.jit(merge)(*parts)
+    merged = append(append(*map(to_moments, parts[:2])), to_moments(parts[2]))
     values = np.concatenate([np.asarray(part.values, np.float64) for part in parts])
     centred = values - values.mean(axis=0)
     exact = np.concatenate([[37], values.mean(axis=0), (centred.T @ centred).ravel()])
     np.testing.assert_allclose(content(merged), exact, rtol=1e-5, atol=1e-4)
-    same(merged, jax.jit(lambda a, b, c: Moments.of(a.join(b).join(c)))(*parts))
 
 
 def test_moments_far_from_the_origin(key):
     """A raw second moment would lose a standard deviation of 1e-3 beside a mean of 3 in float32."""
     rows = Rows.of(3.0 + 1e-3 * jax.random.normal(key, (400, 1)))
-    merged = jax.jit(lambda rows: Moments.of(rows).append(Moments.of(rows)))(rows)
+    merged = append(to_moments(rows), to_moments(rows))
     exact = np.asarray(rows.values, np.float64).var()
     assert float(jnp.exp(2 * merged.factor.log_scale[0])) / 800 == pytest.approx(exact, rel=1e-3)
 
@@ -144,8 +141,8 @@ def test_gram_is_that_of_the_weighted_rows(key):
         Rows((x[part], y[part]), jnp.asarray(weights[part]), jnp.int32(len(weights[part])))
         for part in (slice(0, 2), slice(2, 3), slice(3, None))
     ]
-    grams = jax.jit(lambda parts: [Gram.of(part) for part in parts])(parts)
-    merged = jax.jit(lambda a, b, c: a.append(b).append(c))(*grams)
+    grams = [to_gram(part) for part in parts]
+    merged = append(append(*grams[:2]), grams[2])
     both = np.column_stack([x, y]).astype(np.float64)
     for gram, upto in ((grams[0], 2), (merged, 33)):
         w = weights[:upto].astype(np.float64)
@@ -185,11 +182,12 @@ def test_append_refuses_more_rows_than_there_is_room(key):
 
 
 def test_draw_takes_filled_rows_only_and_once(key):
-    rows = rows_of(key, 10).empty(50).append(rows_of(key, 10))
-    drawn = rows.draw(jax.random.key(1), 6)
+    rows = append(rows_of(key, 10).empty(50), rows_of(key, 10))
+    draw = jax.jit(lambda rows, k: rows.draw(jax.random.key(1), k), static_argnums=1)
+    drawn = draw(rows, 6)
     assert len(np.unique(np.asarray(drawn.values), axis=0)) == 6
     assert (np.asarray(drawn.weights) == 1).all()
-    same(rows.draw(jax.random.key(1), 10), rows)
+    same(draw(rows, 10), rows)
 
 
 def test_rows_with_room_are_those_that_count(key):
@@ -201,23 +199,23 @@ def test_rows_with_room_are_those_that_count(key):
     assert np.isfinite(roomy.values).all()
     same(roomy, filled)
     pool, wanted = roomy.empty(20).append(roomy), filled.empty(20).append(filled)
-    same(pool.append(other).append(roomy), wanted.append(other).append(filled))
-    same(roomy.join(other).join(roomy), filled.join(other).join(filled))
-    moments = jax.jit(Moments.of)
-    same(moments(pool.append(other)), moments(wanted.append(other)))
-    pool = pool.append(other)
+    same(append(append(pool, other), roomy), append(append(wanted, other), filled))
+    same(join(join(roomy, other), roomy), join(join(filled, other), filled))
+    pool = append(pool, other)
+    same(to_moments(pool), to_moments(append(wanted, other)))
     draw = jax.jit(lambda k: pool.draw(jax.random.key(2), k, 12))
+    draw_as_many = jax.jit(lambda k: pool.draw(jax.random.key(2), k), static_argnums=0)
     for k in (1, 5, 10):
         drawn = draw(k)
         assert drawn.capacity == 12
         assert int(drawn.count) == k
-        same(drawn, pool.draw(jax.random.key(2), k))
+        same(drawn, draw_as_many(k))
 
 
 def test_resample_follows_the_weights(key):
     weights = jnp.array([0.0, 1.0, 0.0, 3.0, 6.0, 0.0])
     rows = Rows(jnp.arange(6.0)[:, None], weights, jnp.int32(6))
-    sample = np.asarray(rows.resample(key, 100_000))[:, 0]
+    sample = np.asarray(jax.jit(lambda rows: rows.resample(key, 100_000))(rows))[:, 0]
     counts = np.bincount(sample.astype(int), minlength=6)
     share = np.asarray(weights) / 10
     assert (counts[share == 0] == 0).all()
@@ -227,18 +225,51 @@ def test_resample_follows_the_weights(key):
     assert np.abs(counts[share > 0] - uniform).max() / np.sqrt(uniform) > GATE
 
 
-@pytest.mark.slow
-def test_merging_makes_use_of_where_moments_come_from(key):
-    """With what it was drawn from a batch makes the sum that it makes with an equal pool, of which nothing is known."""
-    task = cj.Gaussian(dim=4)
-    truth, _ = task.init(key, 20)
-    pool = task.sample_real_summary(jax.random.key(1), truth, 20)
-    batch = task.sample_summary(jax.random.key(2), truth, task.fit(key, truth, pool, None), 20)
-    same = jax.tree.map(lambda leaf: leaf + 0, pool)
-    merged, general = pool.append(batch), same.append(batch)
-    for a, b in zip(jax.tree.leaves(merged), jax.tree.leaves(general), strict=True):
+@jax.jit
+def grown_and_appended(first, second, step, log_scale):
+    """Moments of a pool that has outgrown itself by a batch of its model, in either way.
+
+    The pool's factor is exp(log_scale) first; the batch's mean and factor are the pool's, times step and times second.
+    """
+    dim, size = len(step), jnp.float32(9)
+    # Beside another mean than 0, what is added to it would be rounded away in `append`.
+    pool = Moments(size, jnp.zeros(dim), Factor(jnp.eye(dim), jnp.full(dim, log_scale)).times(first))
+    model = pool.factor.shift(-jnp.log(size) / 2)
+    batch = Moments.drawn(size, Origin(pool.mean, model, second, step))
+    return pool.grow(batch), pool.append(batch)
+
+
+@pytest.mark.parametrize(("dim", "rank", "log_scale"), [(1, 1, 0.0), (3, 3, 0.0), (3, 1, 0.0), (3, 3, -80.0)])
+def test_a_pool_grows_by_its_models_batch_as_by_any_other(dim, rank, log_scale):
+    """To rounding, and to the signs of the factor's columns, though no matrix that has collapsed is factored."""
+    rng = np.random.default_rng(0)
+    first, second = np.tril(rng.normal(size=(2, dim, dim))) * (np.arange(dim) < rank)
+    grown, appended = grown_and_appended(first, second, rng.normal(size=dim) / 3, log_scale)
+    for a, b in zip(jax.tree.leaves(grown), jax.tree.leaves(appended), strict=True):
         np.testing.assert_allclose(np.abs(a), np.abs(b), rtol=1e-4, atol=1e-4)
-    reflects = [" scan[" in str(jax.make_jaxpr(part.append)(batch)) for part in (pool, same)]
-    assert reflects == [True, True]  # a batch that was taken apart as a pytree has lost its note
-    assert " scan[" not in str(jax.make_jaxpr(lambda: pool.append(batch))())
-    assert pool.empty(0).append(batch) is batch
+    assert np.isfinite(grown.factor.log_pivots()).sum() == rank
+    assert (grown.factor.log_scale[:rank] > log_scale - 5).all()
+
+
+def test_growing_needs_no_reflections():
+    """They are the loop in appending, and take most of its time."""
+    origin = Origin(jnp.zeros(4), zero_factor(jnp.zeros(4)), jnp.eye(4), jnp.zeros(4))
+    batch = Moments.drawn(jnp.float32(9), origin)
+    pool, other = batch.settled(), batch.settled()
+    loops = lambda method, *data: str(jax.make_jaxpr(method)(*data)).count(" scan[")
+    assert loops(Moments.append, pool, batch) == loops(Moments.grow, pool, other) == 1
+    assert loops(Moments.grow, pool, batch) == 0
+
+
+def test_what_is_known_to_be_empty_becomes_what_is_added(key):
+    """Without an operation; and only where it is known when the program is made."""
+    data = to_moments(rows_of(key, 5))
+    for empty in (data.empty(9), data.clear()):
+        assert empty.known_empty
+        assert empty.append(data) is empty.grow(data) is empty.join(data) is data
+        assert not empty.settled().known_empty
+        same(append(empty.settled(), data), data)
+    lots = to_gram(Rows.of((jnp.ones((5, 3)), jnp.ones(5))))
+    assert lots.empty(9).append(lots) is lots.clear().join(lots) is lots
+    assert jax.tree.structure(data.empty(9)) != jax.tree.structure(data.empty(9).settled())
+    assert jax.tree.structure(data.settled()) == jax.tree.structure(data.empty(9).settled())

@@ -1,3 +1,5 @@
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +8,7 @@ from checks import GATE, PLANTED, assert_mean_is, z_scores
 from jax.extend.random import threefry_2x32
 from scipy import special, stats
 
+from collapsejax.numerics import counts
 from collapsejax.numerics.counts import (
     _LARGEST_SUM,
     _deviance,
@@ -120,6 +123,49 @@ def test_hypergeometric_has_its_pmf_and_moments(hypergeometrics, row):
     assert hypergeometrics[row].min() >= support[0]
     assert hypergeometrics[row].max() <= support[1]
     assert (hypergeometrics[row] % 1 == 0).all()
+
+
+class Levels(NamedTuple):
+    """Stands for a stream of random words: uniforms that are given."""
+
+    levels: jax.Array
+
+    def uniforms(self, tries, shape):
+        return self.levels, self.levels
+
+
+def assert_inverted(draw, laws):
+    """Counts are the number of x with uniform < P(X > x), up to 3e-6 in a probability, down to the far tail.
+
+    `draw(levels, places)` are the counts that these uniforms give under the laws at these places, all of mean below 8.
+    """
+    levels = np.geomspace(4e-6, 0.999, 2000).astype(np.float32)
+    found = np.asarray(draw(np.tile(levels, len(laws)), np.repeat(np.arange(len(laws)), len(levels))))
+    for drawn, law in zip(found.reshape(len(laws), -1), laws, strict=True):
+        larger = law.sf(np.arange(60))[None, :]
+        least, most = ((levels[:, None] + error < larger).sum(axis=1) for error in (3e-6, -3e-6))
+        assert (least <= drawn).all()
+        assert (drawn <= most).all()
+
+
+def test_binomials_of_small_means_are_inverted():
+    laws = [(5, 0.3), (9, 0.25), (20, 0.39), (300, 0.02), (10**6, 7e-6), (10**7, 1e-8)]
+    n, p = np.array(laws, np.float32).T
+    assert_inverted(
+        lambda levels, places: jax.jit(counts._binomial)(Levels(levels), n[places], p[places]),
+        [stats.binom(n, np.float64(np.float32(p))) for n, p in laws],
+    )
+
+
+def test_hypergeometrics_of_small_means_are_inverted():
+    tables = [(5, 9, 6), (20, 20, 12), (30, 500, 60), (10**4, 10**6, 300), (9, 10**6, 1000)]
+    good, bad, draws = np.array(tables, np.float32).T
+    assert_inverted(
+        lambda levels, places: jax.jit(counts._hypergeometric)(
+            Levels(levels), draws[places], good[places], bad[places]
+        ),
+        [stats.hypergeom(good + bad, good, draws) for good, bad, draws in tables],
+    )
 
 
 def hat_excess(law, top):

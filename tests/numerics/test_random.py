@@ -3,9 +3,42 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from checks import GATE, assert_mean_is
-from scipy import stats
+from scipy import special, stats
 
+from collapsejax.numerics import random
 from collapsejax.numerics.random import chi, wishart_factor
+
+NORMAL_ERROR = 6e-7  # relative, as documented
+HALF_WORDS = np.unique(
+    np.concatenate([np.arange(64), np.geomspace(64, 2**30, 20_000), 2**31 - np.geomspace(128, 2**30, 20_000)])
+).astype(np.uint32)
+
+
+def normals(words):
+    return np.asarray(jax.jit(lambda words: random._normal_of(words))(words), np.float64)
+
+
+def normal_error():
+    """The largest relative error of normals, from words that lead from their far tail to 0."""
+    found = normals(2 * HALF_WORDS)
+    share = (HALF_WORDS.astype(np.float32) + np.float32(0.5)) * np.float32(2**-31)  # of normals that are larger in size
+    return np.abs(found / -special.ndtri(share.astype(np.float64) / 2) - 1).max()
+
+
+def test_normals_are_those_of_the_inverse_distribution_function():
+    assert normal_error() < NORMAL_ERROR
+    np.testing.assert_array_equal(normals(2 * HALF_WORDS + 1), -normals(2 * HALF_WORDS))
+    assert normals(2 * HALF_WORDS).max() == pytest.approx(-special.ndtri(2.0**-33), rel=NORMAL_ERROR)
+
+
+# The leading coefficients are so small that 0.04 % of them is below rounding.
+@pytest.mark.parametrize(("name", "first"), [("_NORMAL_TAIL", 2), ("_NORMAL_CENTRE", 4)])
+def test_coefficients_of_normals_have_the_digits_that_matter(monkeypatch, name, first):
+    coefficients = getattr(random, name)
+    for place in range(first, len(coefficients)):
+        planted = [value * (1 + 4e-4 * (k == place)) for k, value in enumerate(coefficients)]
+        monkeypatch.setattr(random, name, tuple(planted))
+        assert normal_error() > NORMAL_ERROR, place
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 9, 999])

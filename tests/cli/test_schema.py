@@ -40,7 +40,7 @@ def help_texts(command):
         elif flag := re.match(r"--([a-z]\S+)(.*)", content):
             workflow, dot, setting = flag[1].rpartition(".")
             name = workflow + dot + setting.replace("-", "_")
-            texts[name] = flag[2].strip().partition("  ")[2].strip()
+            texts[name] = flag[2].partition("  ")[2].strip()
         elif name:
             texts[name] = f"{texts[name]} {content}".strip()
     return texts

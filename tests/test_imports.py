@@ -40,6 +40,7 @@ WRITING = ("write_text", "write_bytes", "mkdir", "unlink", "rmtree", "replace_fi
 CALLS = {
     "print": ("cli/", "guide/exactness.py"),
     **dict.fromkeys(WRITING, ("store/", "sweeps/checkpoints.py", "cli/compilation_cache.py")),
+    "savefig": ("store/", "plots/"),  # there into memory, for notebooks
 }
 
 

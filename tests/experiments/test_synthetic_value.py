@@ -277,7 +277,7 @@ def test_a_transformer_is_validated_on_rows_of_their_own(key, tmp_path):
     ("changes", "message"),
     [
         (dict(num_real=[]), r"num_real=\[\]: is empty; give at least one value"),
-        (dict(num_real=5), "num_real=5: want a list of numbers"),
+        (dict(num_real=5), "num_real=5: want a list of values"),
         (dict(num_real=[0]), "num_real=0: must be at least 1"),
         (dict(num_real=[13]), "num_real=13: there are 12 rows; use at most 12"),
         (dict(num_real=[3, 3]), "num_real: duplicate value 3; give each value once"),

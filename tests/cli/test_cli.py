@@ -281,7 +281,7 @@ def test_sweep_a_specification(capsys, folder):
 
     (folder / "s.toml").write_text(SPEC.replace("dim = [1, 2]", "dim = [1, 3]").replace("= 5", "= 6"))
     line = refused(["sweep", "s.toml", "--out", "s"], capsys)
-    assert "task.dim is [1, 2] there, [1, 3] here; num_generations is 5 there, 6 here" in line
+    assert "over.dim is [1, 2] there, [1, 3] here; num_generations is 5 there, 6 here" in line
 
 
 @pytest.mark.slow

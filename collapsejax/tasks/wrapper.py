@@ -9,7 +9,7 @@ from ..core.base import Array, Dataset, ExactLaw, Needs, PyTree, Task, Values
 
 
 class Wrapper(Task):
-    """A task that does what `task` does; a subclass overrides what is different.
+    """A task that does what `task` does, unless that is long-running; a subclass overrides what is different.
 
     Where its truth and parameters hold more than those of `task`, it overrides `own_truth` and `own_params` as well.
     """

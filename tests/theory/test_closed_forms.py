@@ -1,8 +1,11 @@
 """The recursion over batches against closed forms, limits and asymptotes against what they belong to."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+import collapsejax as cj
 from collapsejax.theory import bandwidths, closed_forms, fresh, mixing, outcomes, regression, wishart
 from collapsejax.theory import exponential_families as families
 from collapsejax.theory.recursion import Ledger, NotLinear, follow
@@ -41,19 +44,23 @@ def same_curves(moments, curves):
     close(moments.error, curves.error)
 
 
-class Rule:
-    """A workflow made of two functions: of all batches, and of the last."""
+class Rule(cj.Workflow):
+    """A workflow made of functions: of all batches, of the last, and of the first."""
+
+    choose: Callable = cj.static()
+    add: Callable = cj.static(default=lambda pool, new, draw_real: pool.append(new))
+    begin: Callable = cj.static(default=lambda pool, real: pool.append(real))
 
     name = "rule"
 
-    def __init__(self, select, update=None):
-        self.choose, self.grow = select, update or (lambda pool, new, draw_real: pool.append(new))
+    def capacity(self, num_samples, num_generations):
+        return num_samples * num_generations
 
     def init(self, pool, real):
-        return pool.append(real)
+        return self.begin(pool, real)
 
     def update(self, key, state, synthetic, draw_real):
-        return self.grow(state, synthetic, draw_real)
+        return self.add(state, synthetic, draw_real)
 
     def select(self, key, state):
         return self.choose(state)
@@ -377,8 +384,8 @@ def test_what_cannot_be_followed_is_refused(case):
 
 
 def test_a_draw_is_fitted_once():
-    keep = Rule(lambda pool: pool, lambda pool, new, draw_real: pool)
-    keep.init = lambda pool, real: real.draw(None, 3)
+    first_only = lambda pool, new, draw_real: pool
+    keep = Rule(lambda pool: pool, first_only, lambda pool, real: real.draw(None, 3))
     with pytest.raises(NotLinear, match="two models to one draw"):
         follow(keep, np.full(3, 4))
     with pytest.raises(NotLinear, match="selected: it chooses rows by their values"):

@@ -160,7 +160,7 @@ class Fresh(cj.Workflow):
 )
 def test_tasks_and_workflows_of_ones_own(key, workflow):
     keys = cj.seed_keys(key, 4)
-    more = {"window": [cj.KDE(cj.sources.moons(), 0.3, num_test=7)], "fresh": [cj.Gaussian(2)]}
+    more = {"window": [cj.KDE(cj.sources.moons(), 0.3, num_test=7)], "fresh": [cj.Gaussian(1)]}
     for task in (Coin(), *more.get(workflow.name, [])):
         result = cj.run_seeds(keys, task, workflow, num_samples=8, num_generations=4)
         assert all(np.isfinite(values).all() for values in result.metrics.values())
@@ -169,8 +169,8 @@ def test_tasks_and_workflows_of_ones_own(key, workflow):
 
 def test_fresh_data_without_fresh_data_is_replace(key):
     keys, size = cj.seed_keys(key, 4), dict(num_samples=8, num_generations=4, rows=True)
-    replaced = cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), **size).metrics
-    for name, values in cj.run_seeds(keys, cj.Gaussian(2), Fresh(0), **size).metrics.items():
+    replaced = cj.run_seeds(keys, cj.Gaussian(1), cj.Replace(), **size).metrics
+    for name, values in cj.run_seeds(keys, cj.Gaussian(1), Fresh(0), **size).metrics.items():
         np.testing.assert_allclose(values, replaced[name], rtol=1e-4, atol=1e-5)
 
 
@@ -354,7 +354,7 @@ def test_values_of_another_kind_are_named(key, task, workflow, message):
 def test_a_schedule_may_be_an_array_of_any_kind(key):
     keys, sizes = cj.seed_keys(key, 2), [6, 7, 8]
     curves = [
-        cj.run_seeds(keys, cj.Gaussian(2), cj.Replace(), num_samples=kind(sizes), num_generations=3).metrics["kl"]
+        cj.run_seeds(keys, cj.Gaussian(1), cj.Replace(), num_samples=kind(sizes), num_generations=3).metrics["kl"]
         for kind in (list, tuple, np.array, jnp.array)
     ]
     for other in curves[1:]:

@@ -158,8 +158,8 @@ EQUAL = [
     (cj.Weighted(0.0), cj.Replace(), (), ("gaussian", "kde", "regression", "categorical")),
     (Fading(0.0), cj.Replace(), ("gaussian, one feature",), ("gaussian", "regression", "categorical")),
     (Fading(1.0), cj.Accumulate(), (), ("gaussian, one feature", "regression", "categorical")),
-    (cj.FreshData(0), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
-    (cj.Window(1), cj.Replace(), ("gaussian",), ("kde", "regression", "categorical")),
+    (cj.FreshData(0), cj.Replace(), ("gaussian, one feature",), ("gaussian", "kde", "regression", "categorical")),
+    (cj.Window(1), cj.Replace(), ("gaussian, one feature",), ("gaussian", "kde", "regression", "categorical")),
     # Merged in another order, a factor of more features can have columns of the other sign, and so other data.
     (cj.Window(4), cj.Accumulate(), ("gaussian, one feature",), ("regression", "categorical")),
     (cj.Window(9), cj.Accumulate(), (), ("gaussian, one feature", "regression", "categorical")),

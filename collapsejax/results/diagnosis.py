@@ -117,9 +117,9 @@ def _catastrophic(pair: Pair, name: str) -> Verdict:
 
 def _vocabulary(result: xr.Dataset) -> int | None:
     """The size of the vocabulary of the sequences that a model was fitted to; None where it is unknown."""
-    source = json.loads(result.attrs.get("task", "{}")).get("source") or {}
-    if not isinstance(source, dict):
+    if any("source" in name or name == "vocab" for name in json.loads(result.attrs.get("over", "{}"))):
         return None
+    source = json.loads(result.attrs.get("task", "{}")).get("source") or {}
     alphabet = source.get("tokenizer", {}).get("alphabet")
     vocabulary = source.get("vocab") if alphabet is None else len(alphabet)
     return vocabulary if isinstance(vocabulary, int) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -30,6 +31,7 @@ class TextSamples:
             )
         self._dataset = dataset
         self._source = json.loads(dataset.attrs.get("task", "{}")).get("source") or {}
+        self._over = json.loads(dataset.attrs.get("over", "{}"))
 
     def check(self, workflows: Sequence[str], seed: int, generations: Sequence[int], num: int) -> None:
         """Check that there are `num` samples of these workflows, seed and generations.
@@ -74,11 +76,18 @@ class TextSamples:
             return []
         return [self._text(row, cell) for row in own[SAMPLES].values[:num]]
 
+    def _source_of(self, cell: Mapping[str, int]) -> dict[str, Any]:
+        """The description of a cell's source, with what was swept."""
+        source = self._over["source"][cell["source"]] if "source" in self._over else self._source
+        fields = {name: name.rpartition(".")[2] for name in self._over}
+        swept = {
+            fields[name]: values[cell[fields[name]]] for name, values in self._over.items() if fields[name] in cell
+        }
+        return source | {field: value for field, value in swept.items() if field in source}
+
     def _text(self, row: np.ndarray, cell: Mapping[str, int]) -> str:
-        source = self._source[cell["source"]] if isinstance(self._source, list) else self._source
-        window = source.get("window", len(row))
-        # Rows are padded to the longest window of the sweep.
-        row = row[: window[cell["window"]] if isinstance(window, list) else window]
+        source = self._source_of(cell)
+        row = row[: source.get("window", len(row))]  # rows are padded to the longest window of the sweep
         tokenizer = source.get("tokenizer", {})
         if tokenizer.get("name") == Characters.name:
             text = Characters(tokenizer["alphabet"]).decode(row)

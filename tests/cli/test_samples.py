@@ -10,7 +10,7 @@ from collapsejax.core.describe import describe
 from collapsejax.sources.tokenizers import Bytes, Characters
 
 
-def dataset_of(rows, from_source, dims=("workflow", "seed", "generation"), **coords):
+def dataset_of(rows, from_source, dims=("workflow", "seed", "generation"), over=(), **coords):
     """Results with these text samples, axes (*dims, sample, position), and a metric."""
     sizes = dict(zip(dims, rows.shape, strict=False))
     loss = (dims, np.zeros(rows.shape[: len(dims)], np.float32))
@@ -21,7 +21,8 @@ def dataset_of(rows, from_source, dims=("workflow", "seed", "generation"), **coo
         name: (name, np.array(labels, np.dtypes.StringDType() if isinstance(labels[0], str) else None))
         for name, labels in coords.items()
     }
-    return xr.Dataset(variables, coords, {"task": json.dumps({"name": "transformer", "source": from_source})})
+    task = {"name": "transformer", "source": from_source}
+    return xr.Dataset(variables, coords, {"task": json.dumps(task), "over": json.dumps(dict(over))})
 
 
 @pytest.fixture
@@ -88,14 +89,15 @@ def test_swept_sources_are_decoded_by_their_own(show):
     """Rows of shorter windows have room behind them."""
     sources = [TEXT | {"window": 2}, {"name": "text", "window": 3, "tokenizer": describe(Characters("xyz"))}]
     rows = np.array([[1, 2, 0], [2, 1, 0]], np.uint8).reshape(2, 1, 1, 1, 1, 3)
-    data = dataset_of(rows, sources, ("source", "workflow", "seed", "generation"), source=["short", "long"])
+    dims, over = ("source", "workflow", "seed", "generation"), {"source": sources}
+    data = dataset_of(rows, TEXT, dims, over, source=["short", "long"])
     lines = [line for line in show(data, "--num", "1") if set(line[0]) != {"─"}]
     assert lines[0] == ["source=short:"]
     assert lines[2] == ["0", "ab"]
     assert lines[3] == ["source=long:"]
     assert lines[5] == ["0", "zyx"]
-    one = TEXT | {"window": [2, 3]}
-    data = dataset_of(rows, one, ("window", "workflow", "seed", "generation"), window=[2, 3])
+    dims = ("window", "workflow", "seed", "generation")
+    data = dataset_of(rows, TEXT, dims, {"source.window": [2, 3]}, window=[2, 3])
     assert [line[1] for line in show(data, "--num", "1") if line[0] == "0"] == ["ab", "ba"]
 
 

@@ -79,11 +79,8 @@ class TextSamples:
     def _source_of(self, cell: Mapping[str, int]) -> dict[str, Any]:
         """The description of a cell's source, with what was swept."""
         source = self._over["source"][cell["source"]] if "source" in self._over else self._source
-        fields = {name: name.rpartition(".")[2] for name in self._over}
-        swept = {
-            fields[name]: values[cell[fields[name]]] for name, values in self._over.items() if fields[name] in cell
-        }
-        return source | {field: value for field, value in swept.items() if field in source}
+        fields = {name.rpartition(".")[2]: values for name, values in self._over.items()}
+        return source | {field: values[cell[field]] for field, values in fields.items() if field in {*cell} & {*source}}
 
     def _text(self, row: np.ndarray, cell: Mapping[str, int]) -> str:
         source = self._source_of(cell)

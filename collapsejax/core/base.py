@@ -80,10 +80,12 @@ class RealData(Module):
         num_held_out: held-out rows there are; None where their number is not limited.
         paddable: whether a row that is drawn does not depend on how many are. False for rows that are drawn without
             replacement.
+        read_from_file: whether the fields tell what was read, so that another value of one changes no row.
     """
 
     num_held_out: ClassVar[int | None] = None
     paddable: ClassVar[bool] = False
+    read_from_file: ClassVar[bool] = False
     required = ()
 
     def check(self, num_samples: int) -> None:

@@ -38,6 +38,7 @@ class Table(Source):
     split_seed: int = static()
 
     name: ClassVar[str] = "table"
+    read_from_file: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         return f"table({self.path!r})"

@@ -48,6 +48,7 @@ class Text(SequenceSource):
     sha256: str = static()
 
     name: ClassVar[str] = "text"
+    read_from_file: ClassVar[bool] = True
 
     def __repr__(self) -> str:
         return f"text({self.corpus!r})"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.arguments import check_count, check_different, check_list, nearest
-from ..core.base import Task, Workflow
+from ..core.base import RealData, Task, Workflow
 from ..core.checks import check_task, check_workflow
 from ..core.describe import fields_of, is_array, name_of
 from ..core.pytree import Module
@@ -118,6 +118,8 @@ def expand(
     for name in over:
         if name != "num_samples":
             path, of_task = _path(name, task, workflows)
+            if of_task:
+                _check_not_read(name, path, task)
             (in_task if of_task else in_workflows)[name] = path
     swept = {**in_task, **in_workflows}
     _check_apart(swept)
@@ -195,6 +197,16 @@ def _paths(config: Module) -> list[tuple[str, ...]]:
         inner = _paths(value) if isinstance(value, Module) else []
         paths += [(name,), *((name, *path) for path in inner)]
     return paths
+
+
+def _check_not_read(name: str, path: tuple[str, ...], config: Module) -> None:
+    for place, field in enumerate(path[:-1]):
+        config = dict(fields_of(config))[field]
+        if isinstance(config, RealData) and config.read_from_file:
+            raise ValueError(
+                f"over: {name!r} would change no row of {config!r}, which is read already; read it once for each value "
+                f"and give these with over={{{'.'.join(path[: place + 1])!r}: [...]}}"
+            )
 
 
 def _check_apart(swept: Mapping[str, tuple[str, ...]]) -> None:

@@ -116,6 +116,16 @@ def test_fields_of_one_name_are_told_apart():
     assert grid.dims == {"inner_noise": [0.05], "other_noise": [0.1, 0.2], "workflow": ["replace"]}
 
 
+def test_settings_that_a_source_was_read_with_are_not_swept(tmp_path):
+    """The rows would stay as they are, under labels that promise others."""
+    np.save(tmp_path / "rows.npy", np.arange(20.0).reshape(10, 2))
+    tables = [cj.sources.table(tmp_path / "rows.npy", test_fraction=share) for share in (0.1, 0.5)]
+    for name in ("test_fraction", "source.split_seed"):
+        with pytest.raises(ValueError, match=f"'{name}' would change no row of .*with over={{'source': "):
+            expand(cj.KDE(tables[0], 0.3), ["replace"], 3, {name: [0.1, 0.5]})
+    assert len(expand(cj.KDE(tables[0], 0.3), ["replace"], 3, {"source": tables}).cells) == 2
+
+
 TWICE = {"weighted.real_weight": [0.1, 0.2]}
 
 

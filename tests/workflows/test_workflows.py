@@ -275,7 +275,8 @@ def best_weight(workflow, num_seeds):
 @pytest.mark.slow
 def test_best_weight_is_the_golden_ratio(compilations):
     """In one compilation for all weights; 5 % more, or synthetic data with too much weight, would show."""
-    with compilations(at_most=1):
+    simulate(8, cj.Gaussian(1), cj.Weighted(0.1), 4000, num_samples=1000, num_generations=30)
+    with compilations(at_most=0):
         found, se = best_weight(cj.Weighted, 4000)
     assert abs(found - GOLDEN) < 0.03
     assert abs(found - mixing.optimal_weight(1000, 1000)) < GATE * se

@@ -1,6 +1,5 @@
 """The generation loop: select, fit, evaluate, sample, update; for one seed, and for many."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -27,14 +26,8 @@ from .core.checks import (
 from .data.rows import Rows
 from .numerics.threefry import fused, plain
 
-_OLDER_EMITTERS = "xla_cpu_use_fusion_emitters=false" in os.environ.get("XLA_FLAGS", "")
-COMPILER_OPTIONS = {
-    # The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
-    "xla_cpu_prefer_vector_width": 512,
-    # Or a pool that is read and then written is copied in every generation, where what is written is known beforehand.
-    # With XLA's older kernel emitters the analysis is wrong: batches of two carried datasets came out as one.
-    "xla_cpu_copy_insertion_use_region_analysis": not _OLDER_EMITTERS,
-}
+# The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 class Result(NamedTuple):

@@ -173,6 +173,43 @@ def test_fresh_data_without_fresh_data_is_replace(key):
     chex.assert_trees_all_close(without, replaced, rtol=1e-4, atol=1e-5)
 
 
+class Slow(cj.Task):
+    """A mean that is added up row by row, in a loop."""
+
+    def init(self, key, num_samples):
+        return (), None
+
+    def sample_real(self, key, truth, n):
+        return jax.random.normal(key, (n,))
+
+    def fit(self, key, truth, train, params):
+        weighted = lambda row, total: total + train.weights[row] * train.values[row]
+        return jax.lax.fori_loop(0, train.capacity, weighted, 0.0) / jnp.sum(train.weights)
+
+    def sample(self, key, truth, params, n):
+        return params + jax.random.normal(key, (n,))
+
+    def evaluate(self, truth, params):
+        return {"mean": params}
+
+
+class Slanted(cj.Workflow):
+    """Replace, with synthetic rows of more and more weight."""
+
+    capacity, init, select = cj.Replace.capacity, cj.Replace.init, cj.Replace.select
+
+    def update(self, key, state, synthetic, draw_real):
+        return synthetic.scale(jnp.arange(1.0, synthetic.capacity + 1))
+
+
+def test_loops_read_what_the_next_generation_replaces(key):
+    """XLA may be told to leave out copies, and then leaves out those that this needs."""
+    keys = cj.seed_keys(key, 3)
+    found = cj.run_seeds(keys, Slow(), Slanted(), **SIZE).metrics["mean"]
+    first = cj.run_seeds(keys, Slow(), cj.Replace(), **SIZE).metrics["mean"][:, 0]
+    np.testing.assert_allclose(found[:, 0], first, rtol=1e-5, atol=1e-6)
+
+
 def test_run_is_one_seed_of_run_seeds(key):
     keys, task = cj.seed_keys(key, 3), cj.Gaussian(2)
     one = jax.jit(lambda key: cj.run(key, task, cj.Accumulate(), **SIZE))(keys[1])

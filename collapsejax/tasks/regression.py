@@ -177,6 +177,9 @@ class LinearRegression(Task):
     def _sample(self, key: Array, truth: RegressionTruth, params: RegressionParams, n: int) -> tuple[Array, Array]:
         k_design, k_noise = jax.random.split(key)
         x = normal(k_design if self.fresh_design else truth.k_design, (n, self.dim))
+        # A pool is written in place where what is written depends on what was read from it: XLA copies it otherwise, in
+        # every generation. No number is NaN and positive.
+        x = jnp.where(jnp.isnan(params.weights[0]) & (params.weights[0] > 0), 0.0, x)
         noise = params.sigma * normal(k_noise, (n,))
         return x, jnp.matmul(x, params.weights, precision="highest") + noise
 

@@ -26,8 +26,9 @@ from .core.checks import (
 from .data.rows import Rows
 from .numerics.threefry import fused, plain
 
-# The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time.
-COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+# The widest vectors that a CPU has: XLA takes those of 256 bits, and half as many numbers at a time. On a GPU XLA would
+# try each kernel in several forms: minutes for that of a density estimate, and memory that large calls do not leave.
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_gpu_autotune_level": 0}
 
 
 class Result(NamedTuple):

@@ -77,6 +77,12 @@ def exp2(exponent: Array) -> Array:
     if exponent.dtype != jnp.float32:
         return jnp.exp2(exponent)
     exponent = jnp.where(exponent < -126, np.float32(-126), exponent)
+    # A GPU's NaN has other bits than a CPU's, of which the shift below makes a number.
+    with_nan = lambda exponent: jnp.where(jnp.isnan(exponent), exponent, _exp2_of_number(exponent))
+    return jax.lax.platform_dependent(exponent, cpu=_exp2_of_number, default=with_nan)
+
+
+def _exp2_of_number(exponent: Array) -> Array:
     power = polynomial(_EXP2, exponent - jnp.round(exponent))
     # The lowest bits of the sum are those of the nearest whole number.
     whole = jax.lax.bitcast_convert_type(exponent + np.float32(1.5 * 2**23), jnp.int32)

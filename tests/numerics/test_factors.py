@@ -50,7 +50,8 @@ def test_rows_of_one_design_have_its_rank(key, num_distinct):
     rank = min(num_distinct, 5)
     assert np.isfinite(factor.log_pivots()[:rank]).all()
     assert np.isneginf(factor.log_pivots()[rank:5]).all()
-    exact = (weights[:, None] * rows).T @ rows
+    double = np.asarray(rows, np.float64)
+    exact = (np.asarray(weights, np.float64)[:, None] * double).T @ double
     np.testing.assert_allclose(covariance(factor), exact, rtol=1e-4, atol=1e-4)
     x, y = np.asarray(design[:10], np.float64), np.asarray(response[:10], np.float64)
     root = np.sqrt(np.asarray(weights[:10], np.float64))
@@ -116,7 +117,7 @@ def test_rows_are_factored_alike_by_either_way(key, correlation):
     exact = np.asarray(rows, np.float64) - np.asarray(rows, np.float64).mean(axis=0)
     pivots = np.diagonal(np.linalg.cholesky(exact.T @ exact))
     factor = scatter_factor(rows, jnp.ones(40), mean)
-    np.testing.assert_allclose(np.exp(factor.log_pivots()), pivots, rtol=2e-4)
+    np.testing.assert_allclose(np.exp(factor.log_pivots()), pivots, rtol=1e-3)  # 4e-4 on a GPU; by the other way 6 %
 
 
 @pytest.mark.parametrize("rank", [4, *(pytest.param(r, marks=pytest.mark.slow) for r in (1, 6))])

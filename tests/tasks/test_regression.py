@@ -93,7 +93,7 @@ def test_fit_with_a_penalty_where_features_are_almost_collinear(fitted):
     ((x, y),) = batches(1, 12, 3, True)
     x[:, 1] += 100 * x[:, 0]
     weights, _, _ = fitted([(x, y)], ridge=1e-3)
-    np.testing.assert_allclose(weights, exact_fit([(x, y)], ridge=1e-3)[0], rtol=1e-3)
+    np.testing.assert_allclose(weights, exact_fit([(x, y)], ridge=1e-3)[0], rtol=3e-3)
 
 
 REPLACE, ACCUMULATE = cj.Replace(), cj.Accumulate()

@@ -81,8 +81,8 @@ class Decoder(nn.Module):
     Args:
         vocab_size: symbols (V), 2 to 256: tokens are bytes.
         window: tokens of a row (L).
-        width: features (D).
-        depth: blocks.
+        width: features of a token (D).
+        depth: number of blocks.
         heads: attention heads; `width` is a multiple of it.
         mlp_ratio: hidden features of an MLP over `width`.
         positions: "learned", a vector for each position, added to the embedding; or "rotary", queries and keys rotated

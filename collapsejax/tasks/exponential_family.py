@@ -79,7 +79,7 @@ class ExponentialFamily(Task):
 
     Args:
         family: "bernoulli", "poisson", "exponential" or "gamma".
-        mean: of the true distribution.
+        mean: mean of the true distribution.
         shape: of a gamma distribution, known; others have none.
 
     Metric: `sq_error`, squared error of the fitted mean (units of the data squared).

@@ -48,7 +48,7 @@ class KDE(Task):
     """Fit a kernel density estimate to the data.
 
     Args:
-        source: real data (`collapsejax.sources`).
+        source: where the real data come from.
         bandwidth: a number, in the units of the data, or a rule applied anew to each training set: "scott" and
             "silverman" as in scikit-learn, h = N^(-1/(d+4)) and h = (N (d+2) / 4)^(-1/(d+4)) for N rows, or
             "scott-scaled" and "silverman-scaled", which multiply these by each feature's standard deviation.

@@ -43,20 +43,20 @@ class Transformer(Task):
     """Train a transformer decoder to predict each token of a row from those before it.
 
     Args:
-        source: real data (`collapsejax.sources`), of sequences: "text" or "markov".
-        width: features.
-        depth: blocks.
-        heads: heads of attention, which share the features.
+        source: where the real sequences come from.
+        width: numbers that stand for a token within the decoder.
+        depth: number of transformer blocks.
+        heads: attention heads of a block, which share the width.
         mlp_ratio: features within an MLP over `width`.
         positions: "learned" or "rotary".
         dtype: what blocks compute in, "float32" or "bfloat16".
         train: "fixed_steps", or "epochs", with which steps grow with the training set.
-        num_steps: minibatches, with fixed_steps.
+        num_steps: minibatches of a training, with fixed_steps.
         num_epochs: how often minibatches hold as many rows as there are, with epochs. The default takes as many steps
             for 256 rows as fixed_steps.
         batch_size: rows of a minibatch.
-        learning_rate: the highest of AdamW.
-        weight_decay: of AdamW, times the learning rate.
+        learning_rate: peak learning rate of AdamW.
+        weight_decay: weight decay of AdamW, which is multiplied by the learning rate.
         warmup_share: share of the steps in which the learning rate rises.
         clip_norm: gradients of a larger norm are shortened to it.
         start: what each training starts from: "fresh", new random parameters, as in pretraining; "warm", the previous

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -23,10 +24,9 @@ from .plot import Plot
 from .reproduce import Reproduce
 from .run import run_command
 from .samples import Samples
+from .signals import Ended, raise_ended
 from .sweep import Sweep
 from .validate import Validate
-
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,20 +44,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail("out of memory; use a smaller num_samples or num_generations, or --num-seeds in several runs")
     except KeyboardInterrupt as interrupt:
         state = str(interrupt) or "results are written whole or not at all"
-        print(f"collapsejax: interrupted; {state}", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        what, number = (
+            ("terminated", interrupt.number) if isinstance(interrupt, Ended) else ("interrupted", signal.SIGINT)
+        )
+        print(f"collapsejax: {what}; {state}", file=sys.stderr)
+        sys.exit(128 + number)
 
 
 def main_of_process() -> None:
-    """`main`, after which the process ends. An interrupt ends it at once: Python would wait for its threads."""
+    """`main`, after which the process ends. An interrupt ends it at once: Python would wait for its threads.
+
+    SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup.
+    """
+    raise_ended()
     try:
         main()
     except SystemExit as leaving:
-        if leaving.code == _INTERRUPTED:
+        if isinstance(leaving.code, int) and leaving.code > 128:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
                 sys.stderr.flush()
-            os._exit(_INTERRUPTED)  # all that takes time is compilations for nobody
+            os._exit(leaving.code)  # all that takes time is compilations for nobody
         raise
 
 

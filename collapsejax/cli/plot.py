@@ -10,7 +10,8 @@ import tyro
 
 from ..results.dataset import line_dimensions
 from ..store import datasets
-from ..store.files import save_figure
+from ..store.figures import save_figure
+from ..store.files import check_name
 from .flags import optional
 
 
@@ -34,7 +35,7 @@ class Plot:
         from .. import plots
 
         dataset = datasets.open(self.store)
-        out = Path(self.out or Path(self.store).with_suffix(".png"))
+        out = Path(self.store).with_suffix(".png") if self.out is None else Path(check_name(self.out))
         swept = line_dimensions(dataset)
         if "num_samples" in swept:
             swept.append(swept.pop(swept.index("num_samples")))

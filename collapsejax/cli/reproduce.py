@@ -11,9 +11,9 @@ from typing import Annotated
 import tyro
 
 from ..core.arguments import check_seed
-from ..store.files import make_folder
+from ..store.files import check_name, make_folder
 from ..studies.catalogue import STUDIES, find
-from ..studies.index import write_index
+from ..studies.index import check_folders, write_index
 from ..studies.reproduce import Simulated, simulate, write_up
 from ..studies.study import Study
 from . import output
@@ -57,11 +57,12 @@ class Reproduce(Compiles):
     def run(self) -> None:
         studies = find(self.studies, quick=self.quick, published=self.published)
         check_seed(self.seed)
-        out = Path(self.out or "reproduction")
+        out = Path("reproduction" if self.out is None else check_name(self.out))
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
         folders = {study.name: out / f"{study.name}{suffix}" for study in studies}
         for folder in folders.values():
             make_folder(folder)
+        check_folders(out, folders.values())
         self.set_up_cache()
         devices = chosen_devices()
 

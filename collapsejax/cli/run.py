@@ -17,7 +17,8 @@ from ..core.describe import fields_of
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
-from ..store.files import figure_place
+from ..store.figures import figure_place
+from ..store.files import checked_place
 from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
 from ..workflows import PUBLISHED, find
@@ -25,6 +26,7 @@ from . import output
 from .compilation_cache import Compiles
 from .flags import WORKFLOWS_HELP, flags, optional
 from .schema import SOURCES, make_task, settings
+from .signals import stopping
 from .spec import with_flags
 
 
@@ -61,7 +63,7 @@ class Simulation:
     def run(self, task: Any) -> None:
         check_seed(self.seed)
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
-        if self.out and self.plot and Path(self.out).resolve() == Path(self.plot).resolve():
+        if self.out is not None and self.plot is not None and Path(self.out).resolve() == Path(self.plot).resolve():
             raise ValueError(f"out and plot are both {self.out}; choose two names")
         if self.metric is not None and self.workflow:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
@@ -69,18 +71,20 @@ class Simulation:
             for _, value in fields_of(task):
                 if isinstance(value, Table | Text):
                     print(value)
-            figure = stack.enter_context(figure_place(self.plot)) if self.plot else None
+            figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
-            grows = self.out and task.long_running and not (self.overwrite and Path(self.out).exists())
-            reserved = self.out and not grows
+            kept = self.out is not None
+            grows = kept and task.long_running and not (self.overwrite and checked_place(self.out).exists())
+            reserved = kept and not grows
             with (
                 datasets.reserve(self.out, overwrite=self.overwrite)
                 if reserved
                 else contextlib.nullcontext() as scratch
             ):
                 with output.progress() as progress:
-                    options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed), progress=progress)
-                    dataset = sweep(task, self.workflow, **options, out=self.out if grows else None)
+                    options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed))
+                    out = self.out if grows else None
+                    dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress))
                 if scratch:
                     datasets.write(dataset, scratch)
             output.print_tables(dataset, self.metric)
@@ -89,8 +93,9 @@ class Simulation:
 
                 figure.save(plots.curves(dataset, self.metric))
         output.print_times(dataset)
-        for path in filter(None, (self.out, self.plot)):
-            print(f"wrote {path}")
+        for path in (self.out, self.plot):
+            if path is not None:
+                print(f"wrote {path}")
 
 
 @dataclasses.dataclass(frozen=True)

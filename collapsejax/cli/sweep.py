@@ -1,13 +1,8 @@
-"""The commands for sweeps: to carry one out, alone or as one of several processes, and to look at one."""
+"""The command that carries out a sweep, alone or as one of several processes."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import signal
-import sys
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -15,7 +10,7 @@ import tyro
 
 from ..sweeps.execution import Execution
 from ..sweeps.plan import make_plan
-from ..sweeps.run import Progress, Report, carry_out, rehearse
+from ..sweeps.run import carry_out, rehearse
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
 from . import output, spec
@@ -23,6 +18,7 @@ from .compilation_cache import Compiles
 from .devices import chosen_devices, split_cpu
 from .flags import flags, optional
 from .schema import MAKERS, FieldError, names
+from .signals import stopping_between_chunks
 from .spec import Specification
 
 _OF_TASKS, _OF_SOURCES = names(TASKS), names(MAKERS)
@@ -86,7 +82,7 @@ class Sweep(Compiles):
                 timings = rehearse(plan, progress)
             output.print_rehearsal(plan, timings)
             return
-        with output.progress() as progress, _stopping_between_chunks(progress, self.out) as report:
+        with output.progress() as progress, stopping_between_chunks(progress, self.out) as report:
             dataset = carry_out(plan, report)
         output.print_times(dataset)
         print(f"wrote {self.out}: collapsejax info, collapsejax plot, or collapsejax.open in Python show what is there")
@@ -132,29 +128,3 @@ class Sweep(Compiles):
 def _one_or_several(flags: dict[str, Any]) -> dict[str, Any]:
     """One value instead of a list of one, which would make a dimension."""
     return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in flags.items()}
-
-
-@contextlib.contextmanager
-def _stopping_between_chunks(report: Report, out: str) -> Iterator[Report]:
-    """A report that raises KeyboardInterrupt after the chunk during which Ctrl-C came; a second one comes at once."""
-    asked = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        del number, frame
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        print("stopping after the chunk in flight; Ctrl-C again stops at once", file=sys.stderr)
-
-    def stopping(progress: Progress) -> None:
-        report(progress)
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stopping
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"what is complete is in {out}; the same command again goes on") from None
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..store.files import FigurePlace, figure_place, write_whole
+from ..store.figures import FigurePlace, figure_place
+from ..store.marks import check_ours, write_marked
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
 from . import output
@@ -46,25 +46,23 @@ class Validate(Compiles):
     def run(self) -> None:
         from ..validation.validate import validate
 
-        out = None if self.out is None else Path(self.out)
+        out = None if self.out is None else check_ours(self.out)
         if out is not None and out.suffix != ".json":
             raise ValueError(f"out={self.out}: the report is a .json file; give it that ending")
-        if out is not None and not out.parent.is_dir():
-            raise FileNotFoundError(f"{out.parent}: there is no such folder; make it first")
         self.set_up_cache()
         with contextlib.ExitStack() as stack:
-            figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out else None
+            figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out is not None else None
             progress = stack.enter_context(output.progress())
             say = lambda doing, done, total: progress(
                 Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
             )
             settings = dict(num_seeds=self.num_seeds, seed=self.seed, only=self.only, plant=self.plant)
             report = validate(**settings, devices=chosen_devices(), say=say)
-            if out:
-                write_whole(out, json.dumps(_as_json(report), indent=1).encode())
+            if out is not None:
+                write_marked(out, json.dumps(_as_json(report), indent=1).encode())
                 _draw(report, figure)
         output.print_validation(report)
-        if out:
+        if out is not None:
             print(f"wrote {out}\nwrote {out.with_suffix('.png')}")
         sys.exit(0 if report.passed else 1)
 

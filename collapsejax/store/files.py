@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+_SCRATCH = re.compile(r"\.(.+)\.[0-9a-f]{32}\.partial")
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 digest of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def check_name(path: str | Path) -> str | Path:
+    """The path itself. Raises ValueError where nothing can have that name."""
+    if str(path) == "" or "\0" in str(path):
+        raise ValueError(f"{str(path)!r}: is no name of a file or folder; give one, or leave it out")
+    return path
+
+
+def checked_place(path: str | Path) -> Path:
+    """The path of something to write, of which only the last part may be missing.
+
+    Raises:
+        FileNotFoundError: the folder is not there.
+        ValueError: it is empty, no name of a file, or a link, in place of which something would be written.
+    """
+    path = Path(check_name(path))
+    if path.is_symlink():
+        raise ValueError(f"{path}: is a link, to {os.readlink(path)}; give the place itself")
+    try:
+        there = path.parent.is_dir()
+    except OSError as error:  # too long a name, or a link to itself
+        raise ValueError(f"{path}: {error.strerror}; choose another place") from None
+    if not there:
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    return path
+
+
+def scratch_of(name: str) -> str | None:
+    """The file that a file called `name` was written for, where `write_whole` did; else None."""
+    found = _SCRATCH.fullmatch(name)
+    return found and found[1]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -62,13 +99,14 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[N
 
 
 @contextlib.contextmanager
-def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
+def staged(path: str | Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
     """A temporary path that is renamed to `path` when the block ends, or deleted if it fails.
 
     If something has appeared at `path` meanwhile that may not be replaced, the new one is kept beside it.
+
+    Raises as `checked_place`, and ValueError where nothing can be written.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    path = checked_place(path)
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as error:
@@ -90,43 +128,6 @@ def staged(path: Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class FigurePlace:
-    """A place that `figure_place` holds for one figure."""
-
-    scratch: Path
-    suffix: str
-
-    def save(self, figure: Any) -> None:
-        """Write a figure, or anything with matplotlib's `savefig`, in the format that the suffix names."""
-        figure.savefig(self.scratch, format=self.suffix.removeprefix("."))
-
-
-@contextlib.contextmanager
-def figure_place(path: str | Path) -> Iterator[FigurePlace]:
-    """A place for a figure: what is saved in it gets the name `path` when the block ends, or vanishes if it fails.
-
-    Whether the place can be written to shows on entering. An older figure is replaced.
-
-    Raises:
-        FileNotFoundError: the folder is not there.
-        ValueError: the place cannot be written to, or the name does not end like one of a figure.
-    """
-    path = Path(path)
-    if path.suffix not in FIGURE_SUFFIXES:
-        raise ValueError(f"{path}: a figure's name ends in {', '.join(FIGURE_SUFFIXES)}")
-    if path.is_dir():
-        raise ValueError(f"{path}: is a folder; choose another name")
-    with staged(path, path.is_file) as scratch:
-        yield FigurePlace(scratch, path.suffix)
-
-
-def save_figure(figure: Any, path: str | Path) -> None:
-    """Write a figure to `path`, whole or not at all. Arguments as of `FigurePlace.save`, errors of `figure_place`."""
-    with figure_place(path) as place:
-        place.save(figure)
 
 
 def make_folder(path: Path) -> None:

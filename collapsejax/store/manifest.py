@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..results.dataset import SAMPLES
-from .files import write_whole
+from .files import digest, write_whole
 
 MANIFEST = "manifest.json"
-_COPY = "manifest.copy.json"
+MANIFEST_COPY = "manifest.copy.json"
 
 
 class Shard(NamedTuple):
@@ -76,13 +75,13 @@ class Manifest(NamedTuple):
         content = self._asdict() | {"chunks": self.chunks}
         content = json.loads(json.dumps(content))  # tuples become lists, as they will be read
         text = json.dumps(content | {"checksum": digest(_canonical(content))}, indent=1)
-        for name in (MANIFEST, _COPY):
+        for name in (MANIFEST, MANIFEST_COPY):
             write_whole(path / name, text.encode())
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
         """The manifest of the store at `path`, None if there is none. Raises ValueError if it is damaged."""
-        there = [path / name for name in (MANIFEST, _COPY) if (path / name).is_file()]
+        there = [path / name for name in (MANIFEST, MANIFEST_COPY) if (path / name).is_file()]
         for file in there:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 content = json.loads(file.read_text())
@@ -116,8 +115,3 @@ def _differences(there: Any, wanted: Any, name: str = "") -> Iterator[str]:
 
 def _canonical(content: Any) -> bytes:
     return json.dumps(content, sort_keys=True).encode()
-
-
-def digest(content: bytes) -> str:
-    """The SHA-256 digest of bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()

@@ -15,6 +15,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,15 +26,19 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..results.dataset import SAMPLES
+from ..results.dataset import RUNNING, SAMPLES
 from ..results.sketch import Sketch
 from ..results.statistics import STATISTICS, tables
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
-from .files import locked, write_whole, writing
-from .manifest import Manifest, Record, Shard, digest
+from .files import checked_place, digest, locked, scratch_of, write_whole, writing
+from .manifest import MANIFEST, MANIFEST_COPY, Manifest, Record, Shard
 from .provenance import provenance
 
 _MANIFEST_LOCK = ".manifest.lock"
+_LOCK = re.compile(r"\.lock(\.\d+)?|\.manifest\.lock")
+_SKELETON, _PARTIAL = ".skeleton.", ".partial"
+_CHUNK = re.compile(r"\d+")
+_RECORD = re.compile(r"\d+(\.\d+)*-\d+\.json")
 
 
 class Shards:
@@ -68,10 +73,10 @@ class Shards:
                 if not alone:
                     stack.enter_context(locked(path / f".lock.{process}", wait=False))
                 with locked(path / _MANIFEST_LOCK):
-                    if alone:
-                        _sweep_out(path)
                     there = Manifest.read(path)
                     store = cls(path, there.resumed(wanted) if there else wanted)
+                    if alone:
+                        store._sweep_out()
                     store.manifest.write(path)
                     store._write_skeleton()
             except BlockingIOError:
@@ -81,6 +86,50 @@ class Shards:
             except OSError as error:
                 raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
             yield store
+
+    @classmethod
+    @contextlib.contextmanager
+    def alone(cls, path: Path) -> Iterator[None]:
+        """No process writes to a store at `path`, if one is there, in the block. Raises ValueError if one does."""
+        there = None
+        with contextlib.suppress(ValueError):  # of a manifest that is damaged, or none of ours
+            there = cls.at(path)
+        if not there:
+            yield
+            return
+        try:
+            with locked(path / ".lock", wait=False):
+                yield
+        except BlockingIOError:
+            raise ValueError(f"{path}: another process is writing there; wait for it, or choose another name") from None
+
+    def foreign(self) -> list[str]:
+        """Files in the store's folder, by name, that are none of this store's."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_skeleton(Path(folder, "new"), self.manifest)
+            skeleton = {file.relative_to(Path(folder, "new")) for file in Path(folder, "new").rglob("*")}
+        arrays = {file.parent for file in skeleton if file.name == "zarr.json"}
+
+        def is_own(path: Path) -> bool:
+            if path.is_symlink():
+                return False
+            file = path.relative_to(self.path)
+            if (name := scratch_of(path.name)) is not None:
+                file = file.with_name(name)
+            if file in skeleton or _is_lock(path) or str(file) in (MANIFEST, MANIFEST_COPY, "records", RUNNING):
+                return True
+            if file.parts[0] == "records":
+                return bool(_RECORD.fullmatch(str(Path(*file.parts[1:]))))
+            if file.parts[0] == RUNNING:  # checkpoints, in a folder for each process
+                return file.parts[1].isdigit()
+            array, _, place = str(file).partition("/c/")
+            if Path(array) in arrays:
+                return all(map(_CHUNK.fullmatch, place.split("/")))
+            return file.name == "c" and file.parent in arrays
+
+        own = [path for path in self.path.iterdir() if _is_skeleton(path)]
+        paths = (path for path in self.path.rglob("*") if not any(map(path.is_relative_to, own)))
+        return sorted(path.relative_to(self.path).as_posix() for path in paths if not is_own(path))
 
     def record(self, shard: Shard, *, verify: bool = False) -> Record | None:
         """The record of a shard; None if it is missing, of another sweep or, with `verify`, contradicts the files.
@@ -210,9 +259,16 @@ class Shards:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
 
+    def _sweep_out(self) -> None:
+        """Delete the partial files of killed processes."""
+        leftovers = list(self.path.rglob(f"*{_PARTIAL}"))
+        foreign = {self.path / name for name in self.foreign()} if leftovers else ()
+        for leftover in [path for path in leftovers if path not in foreign]:
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
     def _write_skeleton(self) -> None:
         """Write metadata and coordinates, replacing damaged ones."""
-        scratch = Path(tempfile.mkdtemp(prefix=".skeleton.", suffix=".partial", dir=self.path))
+        scratch = Path(tempfile.mkdtemp(prefix=_SKELETON, suffix=_PARTIAL, dir=self.path))
         try:
             write_skeleton(scratch / "new", self.manifest)
             for file in [file for file in (scratch / "new").rglob("*") if file.is_file()]:
@@ -228,8 +284,7 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
 
     Raises as `Shards.opened`, as far as it shows without writing anything.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    path = checked_place(path)
     if not path.exists():
         return wanted
     if there := path.is_dir() and Manifest.read(path):
@@ -237,10 +292,24 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
             return there.resumed(wanted)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-    if not path.is_dir() or not all(child.name.startswith(".") for child in path.iterdir()):
-        # Names with a dot are all that a process leaves that was killed at once.
+    if not path.is_dir() or not all(map(_is_of_beginning, path.iterdir())):
         raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
     return wanted
+
+
+def _is_of_beginning(path: Path) -> bool:
+    """Whether a file is one of those that a process leaves that was killed before its manifest was there."""
+    return _is_lock(path) or scratch_of(path.name) in (MANIFEST, MANIFEST_COPY)
+
+
+def _is_lock(path: Path) -> bool:
+    return bool(_LOCK.fullmatch(path.name)) and path.is_file() and path.stat().st_size == 0
+
+
+def _is_skeleton(path: Path) -> bool:
+    """Whether a folder is one that metadata were written to before they were moved into the store."""
+    named = path.name.startswith(_SKELETON) and path.name.endswith(_PARTIAL)
+    return named and path.is_dir() and not path.is_symlink() and {child.name for child in path.iterdir()} <= {"new"}
 
 
 def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
@@ -249,9 +318,3 @@ def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
         return float(array[(*cell, list(STATISTICS).index("count"), 0)])
     except (OSError, ValueError):
         return np.nan
-
-
-def _sweep_out(path: Path) -> None:
-    """Delete the partial files of killed processes."""
-    for leftover in list(path.rglob("*.partial")):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..store.files import write_whole
+from ..store.marks import check_ours, write_marked
 from .catalogue import STUDIES
 from .findings import Number
 
-_RECORD = "finding.json"
+_INDEX, _RECORD = "index.md", "finding.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +49,14 @@ class Record:
     def write(self, folder: Path) -> None:
         """Write it into a folder that is there."""
         numbers = [one._asdict() | {"z": one.z} for one in self.numbers]
-        write_whole(folder / _RECORD, json.dumps(vars(self) | {"numbers": numbers}, indent=1).encode())
+        write_marked(folder / _RECORD, json.dumps(vars(self) | {"numbers": numbers}, indent=1).encode())
 
 
 def read(folder: Path) -> Record | None:
     """The record in a folder; None where there is none, or one of another version of this package."""
     try:
         fields = json.loads((folder / _RECORD).read_text())
+        del fields["checksum_collapsejax"]
         numbers = [Number(*(one[name] for name in Number._fields)) for one in fields["numbers"]]
         return Record(**fields | {"numbers": numbers})
     except (OSError, ValueError, TypeError, KeyError):
@@ -65,9 +66,15 @@ def read(folder: Path) -> Record | None:
 def write_index(out: Path) -> Path:
     """Write `out`/index.md from the records in the folders there; returns its path."""
     records = [record for path in sorted(out.glob(f"*/{_RECORD}")) if (record := read(path.parent))]
-    path = out / "index.md"
-    write_whole(path, render(records).encode())
+    path = out / _INDEX
+    write_marked(path, render(records).encode())
     return path
+
+
+def check_folders(out: Path, folders: Iterable[Path]) -> None:
+    """Raise ValueError where an index or a record would take the place of a file of somebody else's."""
+    for path in (out / _INDEX, *(folder / _RECORD for folder in folders)):
+        check_ours(path)
 
 
 def render(records: Sequence[Record]) -> str:

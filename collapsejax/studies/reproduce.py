@@ -21,7 +21,7 @@ from ..experiments.collapse_time import until_collapse
 from ..experiments.synthetic_value import synthetic_value
 from ..loop import seed_keys
 from ..store import datasets
-from ..store.files import save_figure
+from ..store.figures import save_figure
 from ..store.provenance import provenance
 from ..sweeps.exact_curves import exact_curves
 from ..sweeps.execution import Execution
@@ -192,7 +192,7 @@ def _kept(part: CollapseTime | ValueGrid, run: _Run, make: Callable[[], xr.Datas
     """What is in the store, if that is this part, or what is made and stored now; and whether it is new."""
     asked = _asked(part, run)
     if run.path.exists():
-        dataset = xr.open_zarr(run.path, consolidated=False)
+        dataset = datasets.read(run.path)
         if dataset.attrs.get("asked") != asked:
             raise ValueError(f"{run.path}: is there already, of another study; choose another folder (--out)")
         return dataset, False

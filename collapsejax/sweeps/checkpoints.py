@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import PyTree
-from ..store.files import writing
-from ..store.manifest import digest
+from ..store.files import digest, writing
 from ..store.provenance import provenance
 from .program import Saved
 
@@ -92,8 +91,10 @@ class Checkpoints:
 
 
 def clear_all(folder: Path) -> None:
-    """Delete the checkpoints of all processes, and the folder that holds them."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Delete the checkpoints of all processes, which are in folders named by their numbers."""
+    for inner in folder.iterdir():
+        if inner.name.isdigit() and not inner.is_symlink():
+            shutil.rmtree(inner, ignore_errors=True)
 
 
 def _name(call: Any) -> str:

@@ -136,6 +136,37 @@ def test_interrupted(cache, tmp_path):
         assert np.isfinite(cj.open(out).kl.values[0, 0, 0, :10]).all()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminated(number, cache, tmp_path):
+    """A scheduler's signals clean up as Ctrl-C does, at once."""
+    out = tmp_path / "s"
+    process = start(["--num-seeds", "6000", "--chunk", "10", "--out", str(out)], cache)
+    while num_records(out) < 3:
+        time.sleep(0.01)
+        assert process.poll() is None, process.communicate()
+    process.send_signal(number)
+    code, _, err = finish(process)
+    assert code == 128 + number
+    assert f"collapsejax: terminated; what is complete is in {out}" in err
+    assert not list(out.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_terminated_leaves_nothing(number, tmp_path):
+    """What is there stays as it was, and no partial folder beside it."""
+    (tmp_path / "notes.txt").write_text("keep me")
+    arguments = f"run gaussian --num-seeds 1000000 --out {tmp_path}/a.zarr --plot {tmp_path}/a.png".split()
+    process = subprocess.Popen([sys.executable, "-m", "collapsejax", *arguments], stderr=subprocess.PIPE, text=True)
+    while not any(path.suffix == ".partial" for path in tmp_path.iterdir()):
+        time.sleep(0.01)
+        assert process.poll() is None, process.communicate()
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 128 + number
+    assert "collapsejax: terminated; results are written whole or not at all" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 GOOD = """task = "gaussian"
 workflow = ["replace", "accumulate"]
 num_samples = [6, 8]

@@ -5,6 +5,7 @@
 .. include:: exactness.md
 .. include:: numerics.md
 .. include:: diagnosis.md
+.. include:: studies.md
 .. include:: language_models.md
 .. include:: reproducibility.md
 .. include:: clusters.md

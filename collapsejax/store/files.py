@@ -107,6 +107,8 @@ def staged(path: str | Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
     Raises as `checked_place`, and ValueError where nothing can be written.
     """
     path = checked_place(path)
+    if path.name in ("", ".."):
+        raise ValueError(f"{path}: is a folder that has its place already; give a name in it")
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     except OSError as error:

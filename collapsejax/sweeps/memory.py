@@ -1,4 +1,7 @@
-"""Shapes and bytes of runs and programs, and bytes that are free; nothing is compiled here."""
+"""Shapes and bytes of runs and programs, and bytes that are free; nothing is compiled here.
+
+`plan` chooses from them how much a call computes, and `calls` halves that where it does not fit.
+"""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ..core.describe import describe
 from ..results.dataset import RESERVED, SAMPLES, in_order
 from ..results.sketch import sketch_bytes
 from ..results.statistics import STATISTICS
+from ..store.files import check_name
 from ..store.manifest import Manifest
 from ..store.provenance import provenance
 from ..store.shards import check_place
@@ -179,7 +180,7 @@ def make_plan(
     chunk = chunk or _choose_chunk(num_seeds, len(grid.cells), num_generations * len(metrics), share[1], settings, most)
     sizes = dict(num_seeds=num_seeds, num_generations=num_generations, chunk=chunk, summary=settings.summary)
     manifest = Manifest(configuration=configuration, dims=grid.dims, metrics=metrics, **sizes, attributes=attributes)
-    plan = Plan(grid, settings, key, manifest, groups, None if out is None else Path(out), share)
+    plan = Plan(grid, settings, key, manifest, groups, None if out is None else Path(check_name(out)), share)
     if plan.out is not None:
         plan = plan._replace(manifest=check_place(plan.out, manifest))
     elif plan.kept_bytes > host_free_bytes():

@@ -58,4 +58,4 @@ def test_what_is_no_record_is_left_out(tmp_path, content):
     if content is not None:
         (tmp_path / "broken" / "finding.json").write_text(content)
     assert read(tmp_path / "broken") is None
-    assert write_index(tmp_path).read_text() == render([RECORD])
+    assert write_index(tmp_path).read_text().startswith(render([RECORD]))

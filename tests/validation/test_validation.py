@@ -124,7 +124,7 @@ def test_report_and_figure_of_the_command(small, tmp_path, capsys):
 
 
 def test_where_nothing_can_be_written_nothing_is_simulated(tmp_path, capsys):
-    for out, message in ((tmp_path / "r.txt", "ending"), (tmp_path / "no" / "r.json", "no such folder")):
+    for out, message in ((tmp_path / "r.txt", "ending"), (tmp_path / "no" / "r.json", "there is no folder")):
         with pytest.raises(SystemExit) as leaving:
             cli.main(["validate", "--out", str(out)])
         assert leaving.value.code == 2

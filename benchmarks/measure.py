@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +81,16 @@ def provenance(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """The device, the cores that the process may use, versions of `packages`, and the time."""
     import jax
 
+    from collapsejax.store.provenance import installed_version
+
     device = jax.devices()[0]
     return {
         "device": {"platform": device.platform, "kind": device.device_kind, "cpu": _cpu_model()},
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            **{package: installed_version(package) for package in packages},
+        },
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 

@@ -61,6 +61,22 @@ def check_share(name: str, value: Any, *, zero: bool = True) -> None:
         raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
+def checked_probs(probs: Any) -> np.ndarray:
+    """Probabilities as float64 (K,).
+
+    Raises ValueError unless they are one row of numbers that are at least 0 and sum to 1.
+    """
+    try:
+        probs = np.asarray(probs, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"probs={probs!r}: give one row of numbers") from None
+    if probs.ndim != 1 or not probs.size:
+        raise ValueError(f"probs: shape {probs.shape}; give one row of numbers")
+    if not (probs >= 0).all() or not abs(probs.sum() - 1) <= 1e-6:
+        raise ValueError(f"probs: from {probs.min():g}, with sum {probs.sum():.9g}; must be at least 0 and sum to 1")
+    return probs
+
+
 def check_is(kind: type, name: str, value: Any) -> None:
     """Raise ValueError unless `value` is an instance of the base class `kind`, saying what it is instead."""
     if isinstance(value, kind):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,20 @@ def provenance() -> dict[str, Any]:
     """Versions, platform, device and, in a working copy of the repository, the commit, by name."""
     packages = ("collapsejax", "jax", "jaxlib", "numpy", "xarray", "zarr")
     return {
-        **{f"version_{package}": version(package) for package in packages},
+        **{f"version_{package}": installed_version(package) for package in packages},
         "version_python": platform.python_version(),
         "platform": platform.platform(),
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind} ({jax.default_backend()})",
         "git_commit": _git_commit(),
     }
+
+
+def installed_version(package: str) -> str:
+    """Of an installed package; "unknown" for one that is used from where it lies, without being installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _git_commit() -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ..core.arguments import check_count, check_positive, check_whole_float, nearest
+from ..core.arguments import check_count, check_positive, check_whole_float, checked_probs, nearest
 from ..core.base import Array, ExactLaw, Needs, Task
 from ..core.pytree import Module, static
 from ..data.counts import Counts
@@ -85,14 +85,10 @@ class Categorical(Task):
         check_positive("sampling_temperature", self.sampling_temperature)
         if isinstance(self.probs, ProbsRule):
             return
-        probs = np.asarray(self.probs, np.float64)
-        if probs.shape != (self.num_outcomes,):
-            shape = f"{probs.shape} for num_outcomes={self.num_outcomes}"
+        if np.shape(self.probs) != (self.num_outcomes,):
+            shape = f"{np.shape(self.probs)} for num_outcomes={self.num_outcomes}"
             raise ValueError(f"probs: shape {shape}; give as many")
-        if not (probs >= 0).all() or not abs(probs.sum() - 1) <= 1e-6:
-            raise ValueError(
-                f"probs: from {probs.min():g}, with sum {probs.sum():.9g}; must be at least 0 and sum to 1"
-            )
+        checked_probs(self.probs)
 
     def init(self, key: Array, num_samples: int) -> tuple[CategoricalTruth, None]:
         del key, num_samples

@@ -16,6 +16,8 @@ q/n) is added to c. A sum over outcomes of any function of their frequencies nee
 pass of the chain carries. The cost is O(G n^2) under replace, O(G^2 n^2) under accumulate and O(G^2 n^3), with room for
 O(G n^2) numbers, under accumulate-subsample.
 
+Every function raises ValueError for `probs` that are no probabilities, and for sizes below 1.
+
 Published: the decay of heterozygosity and fixation in the Wright-Fisher model in Ewens (2004), Mathematical Population
 Genetics.
 """
@@ -24,6 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr, gammaln, xlog1py, xlogy
+
+from ..core.arguments import check_count, checked_probs
 
 
 class Outcomes(NamedTuple):
@@ -35,7 +39,8 @@ class Outcomes(NamedTuple):
 
 def replace_survivors(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
     """Expected outcomes of positive probability, (G,): sum_k 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
-    lost = np.sum((1 - np.asarray(probs)[:, None]) ** np.arange(num_samples + 1), axis=0)
+    probs = _checked(probs, num_samples, num_generations)
+    lost = np.sum((1 - probs[:, None]) ** np.arange(num_samples + 1), axis=0)
     occupied, ancestors = _occupied(num_samples), np.eye(num_samples + 1)[num_samples]
     survivors = np.empty(num_generations)
     for t in range(num_generations):
@@ -46,7 +51,7 @@ def replace_survivors(probs: np.ndarray, num_samples: int, num_generations: int)
 
 def pool_survivors(probs: np.ndarray, num_samples: int) -> float:
     """Expected outcomes in the pool, in every generation: sum_k 1 - (1 - p_k)^n. Under accumulate it is the model."""
-    return float(np.sum(1 - (1 - np.asarray(probs)) ** num_samples))
+    return float(np.sum(1 - (1 - _checked(probs, num_samples)) ** num_samples))
 
 
 def fixation_time(probs: np.ndarray, num_samples: int) -> float:
@@ -55,7 +60,8 @@ def fixation_time(probs: np.ndarray, num_samples: int) -> float:
     1 + u(n), where u(a) = 1 - sum_k p_k^a + sum_b O(a, b) u(b), u(1) = 0; O(a, b) is the probability that a balls
     occupy b of n boxes.
     """
-    apart = 1 - np.sum(np.asarray(probs)[:, None] ** np.arange(2, num_samples + 1), axis=0)
+    probs = _checked(probs, num_samples)
+    apart = 1 - np.sum(probs[:, None] ** np.arange(2, num_samples + 1), axis=0)
     later = np.eye(num_samples - 1) - _occupied(num_samples)[2:, 2:]
     return float(1 + np.linalg.solve(later, apart)[-1]) if num_samples > 1 else 1.0
 
@@ -66,12 +72,13 @@ def fixation_time_asymptote(probs: np.ndarray, num_samples: int) -> float:
     For two outcomes these are the mean times of fixation and loss of Kimura and Ohta (1969), Genetics 61, weighted by
     their probabilities.
     """
-    left = 1 - np.asarray(probs)
+    left = 1 - _checked(probs, num_samples)
     return float(2 * num_samples * np.sum(entr(left)))
 
 
 def replace_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
     """Under replace; by the chain of single counts."""
+    probs = _checked(probs, num_samples, num_generations)
     n, law, laws = num_samples, _first_law(probs, num_samples), []
     step = _binomial(n, np.arange(n + 1) / n)
     for _ in range(num_generations):
@@ -82,6 +89,7 @@ def replace_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) 
 
 def accumulate_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
     """Under accumulate; by the chain of single counts in the pool."""
+    probs = _checked(probs, num_samples, num_generations)
     n, law, laws = num_samples, _first_law(probs, num_samples), []
     for _ in range(num_generations):
         laws.append(law)
@@ -91,6 +99,7 @@ def accumulate_outcomes(probs: np.ndarray, num_samples: int, num_generations: in
 
 def subsample_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
     """Under accumulate-subsample, of the model and not of its pool; by the chain of single counts in the pool."""
+    probs = _checked(probs, num_samples, num_generations)
     n, law, laws = num_samples, _first_law(probs, num_samples), []
     new = _binomial(n, np.arange(n + 1) / n)
     for _ in range(num_generations):
@@ -98,6 +107,12 @@ def subsample_outcomes(probs: np.ndarray, num_samples: int, num_generations: int
         laws.append(law @ drawn)
         law = _add(law, drawn @ new)
     return _outcomes(laws)
+
+
+def _checked(probs: np.ndarray, num_samples: int, num_generations: int = 1) -> np.ndarray:
+    check_count("num_samples", num_samples)
+    check_count("num_generations", num_generations)
+    return checked_probs(probs)
 
 
 def _outcomes(laws: list[np.ndarray]) -> Outcomes:

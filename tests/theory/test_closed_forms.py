@@ -1,6 +1,7 @@
 """The recursion over batches against closed forms, limits and asymptotes against what they belong to."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -293,6 +294,25 @@ def test_categorical_chains_agree_with_ancestors():
     close(outcomes.fixation_time([0.5, 0.5], 2), 2)
     ratio = outcomes.fixation_time_asymptote(PROBS, 400) / outcomes.fixation_time(PROBS, 400)
     assert abs(ratio - 1) < 0.01
+
+
+OF_PROBS = [
+    outcomes.pool_survivors,
+    outcomes.fixation_time,
+    outcomes.fixation_time_asymptote,
+    *(partial(of, num_generations=3) for of in (outcomes.replace_survivors, outcomes.replace_outcomes)),
+    *(partial(of, num_generations=3) for of in (outcomes.accumulate_outcomes, outcomes.subsample_outcomes)),
+]
+
+
+@pytest.mark.parametrize("function", OF_PROBS)
+def test_probabilities_are_checked(function):
+    for probs in ([1.5, -0.5], [0.5, 0.6], [np.nan, 1.0], [[0.5, 0.5]], [], 1.0, "uniform"):
+        with pytest.raises(ValueError, match=r"^probs"):
+            function(probs, num_samples=10)
+    for wrong in (0, 2.5, True):
+        with pytest.raises(ValueError, match="num_samples"):
+            function([0.5, 0.5], num_samples=wrong)
 
 
 # Rows: dim, num_real, and the critical numbers of synthetic rows at the temperatures .99, .95, .9, .8, .5.

@@ -52,7 +52,7 @@ def informative(
     sizes = np.broadcast_to(np.asarray(num_samples, np.int64), (num_generations,))
     workflow = canonical(workflow, num_generations)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # infinite or unknown: not to be trusted
-        bounds = {} if _is_steady(workflow, int(sizes.max())) else _bounds(task, int(sizes.min()), curves)
+        bounds = {} if _is_steady(task, workflow, int(sizes.max())) else _bounds(task, int(sizes.min()), curves)
     if isinstance(task, LinearRegression) and abs(int(sizes.min()) - task.dim) <= 3:
         bounds = dict.fromkeys(curves, np.full(num_generations, np.inf))
     last = {}
@@ -86,13 +86,16 @@ def variance(task: Task, workflow: Workflow, *, num_samples: int, num_generation
     return known
 
 
-def _is_steady(workflow: Workflow, n: int) -> bool:
-    """Whether enough of what is kept, or is new and real, holds variances up."""
+def _is_steady(task: Task, workflow: Workflow, n: int) -> bool:
+    """Whether enough of what is kept, or is new and real, holds variances up, and no temperature drives them."""
+    temperature = float(task.sampling_temperature) if isinstance(task, Gaussian) else 1.0
     if isinstance(workflow, FreshData):
-        return workflow.num_fresh >= _STEADY_SHARE * n
+        return n * max(temperature, 1.0) * (1 + _STEADY_SHARE) <= n + workflow.num_fresh
     if isinstance(workflow, Weighted):
-        return float(workflow.real_weight) >= _STEADY_SHARE
-    return isinstance(workflow, Accumulate | AccumulateSubsample | Augment)
+        return max(temperature, 1.0) * (1 - float(workflow.real_weight)) <= 1 - _STEADY_SHARE
+    if isinstance(workflow, Augment):
+        return temperature / 2 <= 1 - _STEADY_SHARE
+    return isinstance(workflow, Accumulate | AccumulateSubsample)
 
 
 def _bounds(task: Task, n: int, curves: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -120,12 +123,15 @@ def _gaussian_bounds(
     # Of real data with one long axis, the traces are those of one dimension.
     dim, t = task.dim if task.source is None else 1, np.arange(1, num_generations + 1)
     squared, of_square = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
-    kept = (n - 1) / (n - task.ddof)
-    error = np.cumsum(kept ** (t - 1.0)) / n
-    fourth = _sum_of_products(dim**2, squared, kept) + 2 * _sum_of_products(dim, of_square, kept)
+    kept, temperature = (n - 1) / (n - task.ddof), float(task.sampling_temperature)
+    # A batch has the temperature times the covariance of the model that it is drawn from.
+    error = np.cumsum((temperature * kept) ** (t - 1.0)) / n
+    first, second = (values * temperature ** (2.0 * t) for values in (squared, of_square))
+    fourth = _sum_of_products(dim**2, first, temperature * kept)
+    fourth += 2 * _sum_of_products(dim, second, temperature * kept)
     bounds = {"trace_ratio": squared / (dim * kept**t) ** 2 - 1, "mean_sq_error": fourth / (n * dim * error) ** 2 - 1}
     if "kl" in curves:
-        spread = np.sqrt(np.maximum(squared - (dim * kept**t) ** 2, 0))
+        spread = np.sqrt(np.maximum(squared - (dim * kept**t) ** 2, 0)) * temperature ** (t - 1.0)
         most = (spread + dim * error * np.sqrt(bounds["mean_sq_error"])) / 2
         bounds["kl"] = (most / curves["kl"]) ** 2
     return {name: bound for name, bound in bounds.items() if name in curves}

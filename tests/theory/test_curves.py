@@ -14,6 +14,7 @@ from collapsejax import theory
 from collapsejax.guide import exactness
 from collapsejax.sweeps.memory import metric_names
 from collapsejax.tasks import TASKS
+from collapsejax.theory import precision
 from collapsejax.workflows import WORKFLOWS
 
 SIZE = dict(num_samples=10, num_generations=6)
@@ -208,6 +209,25 @@ def test_variances_over_seeds(key):
             assert_mean_is(np.asarray(metrics[name], np.float64) ** 2, variance + curves[name] ** 2)
     assert set(theory.variance(task, cj.Replace(), **sizes)) == {"trace_ratio", "logdet_ratio"}
     assert theory.variance(task, cj.Window(), **sizes) == {}
+
+
+def test_informative_knows_the_temperature(key):
+    """A hotter batch lets rare seeds carry the mean sooner; and real rows must outweigh it to hold variances up."""
+    ends = lambda temperature, workflow: theory.informative(
+        cj.Gaussian(1, sampling_temperature=temperature),
+        workflow,
+        num_samples=20,
+        num_generations=40,
+        num_seeds=10**4,
+    )["mean_sq_error"]
+    assert [ends(temperature, cj.Replace()) for temperature in (0.8, 1.0, 1.5)] == [39, 27, 10]
+    assert [ends(1.5, workflow) for workflow in (cj.FreshData(10), cj.FreshData(12), cj.Weighted(0.4))] == [10, 39, 39]
+    # The relative variance that this rests on, of squared errors of the mean.
+    task, size = cj.Gaussian(2, sampling_temperature=1.5), dict(num_samples=8, num_generations=4)
+    curves = theory.curve(task, cj.Replace(), **size)
+    bound = precision._bounds(task, 8, curves)["mean_sq_error"]
+    found = cj.run_seeds(cj.seed_keys(key, 400_000), task, cj.Replace(), **size).metrics["mean_sq_error"]
+    assert_mean_is(np.asarray(found, np.float64) ** 2, (1 + bound) * curves["mean_sq_error"] ** 2)
 
 
 def test_informative_ends_earlier_for_fewer_seeds_and_never_for_log_determinants():

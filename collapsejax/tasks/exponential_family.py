@@ -14,7 +14,7 @@ from ..core.base import Array, ExactLaw, Task
 from ..core.pytree import static
 from ..data.counts import Totals
 from ..data.rows import Rows
-from ..numerics.counts import binomial
+from ..numerics.counts import binomial, poisson
 from ..numerics.random import chi
 from ..numerics.threefry import uniform
 
@@ -49,8 +49,8 @@ FAMILIES = {
         lambda x, mean, shape: xlogy(x, mean) + xlog1py(1 - x, -mean),
     ),
     "poisson": Family(
-        lambda key, mean, shape, n: jax.random.poisson(key, mean, (n,)).astype(float),
-        lambda key, mean, shape, n: jax.random.poisson(key, n * mean).astype(float),
+        lambda key, mean, shape, n: poisson(key, mean, (n,)),
+        lambda key, mean, shape, n: poisson(key, n * mean),
         lambda x, mean, shape: xlogy(x, mean) - mean - gammaln(x + 1),
     ),
     "exponential": Family(

@@ -24,10 +24,9 @@ class Ended(KeyboardInterrupt):
 
 def raise_ended() -> None:
     """Have SIGTERM and SIGHUP raise `Ended`, unless they are ignored, as under nohup."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
+    for name in {"SIGTERM", "SIGHUP"} & signal.Signals.__members__.keys():  # Windows has no SIGHUP
+        if signal.getsignal(signal.Signals[name]) != signal.SIG_IGN:
+            signal.signal(signal.Signals[name], _end)
 
 
 def _end(number: int, frame: Any) -> NoReturn:

@@ -100,7 +100,7 @@ def test_the_table_has_paired_differences():
 @pytest.mark.slow
 def test_datasets_can_be_stored(studies, tmp_path):
     cj.save(studies["self"], tmp_path / "value")
-    again = xr.open_zarr(tmp_path / "value", consolidated=False)
+    again = xr.open_zarr(tmp_path / "value")
     assert again.identical(studies["self"])
     assert json.loads(again.attrs["task"])["dim"] == 3
     assert again.mean_sq_error.attrs["units"] == "data units squared"

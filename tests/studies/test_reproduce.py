@@ -51,7 +51,7 @@ def test_command(capsys, tmp_path, monkeypatch):
     ):
         assert part in lines[0]
     assert "![collapse-times](discrete-quick/collapse-times.png)" in index
-    times = xr.open_zarr(out / "discrete-quick" / "num_outcomes=2.zarr", consolidated=False)
+    times = xr.open_zarr(out / "discrete-quick" / "num_outcomes=2.zarr")
     assert times.collapse_time.dims == ("num_samples", "seed")
 
     main(["reproduce", "discrete", "--quick", "--published", "--out", str(out)])

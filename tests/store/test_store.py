@@ -194,7 +194,8 @@ def test_any_flipped_byte_of_what_was_saved_is_found(dataset, tmp_path):
 
 def test_copies_that_xarray_makes_are_read(dataset, tmp_path):
     cj.save(dataset, tmp_path / "a.zarr")
-    xr.open_zarr(tmp_path / "a.zarr").assign(twice=lambda data: 2 * data.kl).to_zarr(tmp_path / "b.zarr", consolidated=False)
+    twice = xr.open_zarr(tmp_path / "a.zarr").assign(twice=lambda data: 2 * data.kl)
+    twice.to_zarr(tmp_path / "b.zarr", consolidated=False)
     np.testing.assert_array_equal(cj.open(tmp_path / "b.zarr").twice, 2 * dataset.kl)
     with pytest.raises(ValueError, match="no part of a store"):
         cj.save(dataset, tmp_path / "b.zarr", overwrite=True)

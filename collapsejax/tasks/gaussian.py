@@ -89,7 +89,10 @@ class Gaussian(Task):
         if self.source is None:
             return
         if self.dim != self.source.dim:
-            raise ValueError(f"dim={self.dim}: the source has {self.source.dim} features; leave dim out")
+            raise ValueError(
+                f"dim={self.dim}: the source has {self.source.dim} features; leave dim out, and sweep over sources of "
+                "one dim at a time"
+            )
         if self.sigma2 != 1.0:
             raise ValueError(f"sigma2={self.sigma2}: a source has its own variance; leave sigma2 out")
         if self.source.dependent_columns:

@@ -24,14 +24,18 @@ FLAGS += ["--num-samples", "6", "8", "--num-generations", "5", "--seed", "7"]
 SIZE = dict(over={"dim": [1, 2], "num_samples": [6, 8]}, num_generations=5, key=jax.random.key(7))
 
 
-def hear():
-    """The signals that whoever runs these tests may ignore, as nohup does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+# It hears signals that whoever runs these tests may ignore, as nohup does.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from collapsejax.cli.main import main_of_process
+main_of_process()
+"""
 
 
-def start(arguments, cache, program=(sys.executable, "-m", "collapsejax")):
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
+def start(arguments, cache, program=(sys.executable, "-c", PROGRAM)):
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return subprocess.Popen(
         [*program, "sweep", *FLAGS, *arguments],
         env=os.environ | {name.upper(): str(value) for name, value in cache.items()},
@@ -162,8 +166,7 @@ def test_a_run_that_is_terminated_leaves_nothing(number, tmp_path):
     """What is there stays as it was, and no partial folder beside it."""
     (tmp_path / "notes.txt").write_text("keep me")
     arguments = f"run gaussian --num-seeds 1000000 --out {tmp_path}/a.zarr --plot {tmp_path}/a.png".split()
-    command = [sys.executable, "-m", "collapsejax", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE, text=True)
     while not any(path.suffix == ".partial" for path in tmp_path.iterdir()):
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()

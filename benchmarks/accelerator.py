@@ -393,9 +393,12 @@ def measured(name: str, plan: Plan) -> Iterator[Record]:
         plan.check_time()
         for record in SECTIONS[name](plan):
             yield dict(section=name, **record)
+    except TimeoutError as error:
+        yield dict(section=name, left_out=str(error))
     except Exception as error:
-        trace = traceback.format_exc(limit=-6)
-        yield dict(section=name, error=f"{type(error).__name__}: {error}"[:2000], trace=trace[-3000:])
+        places = traceback.extract_tb(error.__traceback__)[-6:]
+        trace = [f"{Path(place.filename).name}:{place.lineno} {place.name}" for place in places]
+        yield dict(section=name, error=f"{type(error).__name__}: {error}"[:2000], trace=trace)
     yield dict(section=name, section_s=time.perf_counter() - started)
 
 

@@ -90,5 +90,5 @@ def test_every_section_runs_anywhere(tmp_path):
     sections = {record["section"] for record in records if "section_s" in record}
     known = "card compilation throughput agreement command-buffers language sweep profile autotuning"
     assert sections == set(known.split())
-    assert not [record for record in records if "error" in record]
+    assert not [record for record in records if "error" in record or "--minutes" in record.get("left_out", "")]
     assert "gaussian-d1-n100-replace" in done.stdout.split("largest |z|")[1]

@@ -15,7 +15,6 @@ import contextlib
 import datetime
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,19 +25,14 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from ..results.dataset import RUNNING, SAMPLES
+from ..results.dataset import SAMPLES
 from ..results.sketch import Sketch
 from ..results.statistics import STATISTICS, tables
+from . import own_files
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
-from .files import checked_place, digest, locked, scratch_of, write_whole, writing
-from .manifest import MANIFEST, MANIFEST_COPY, Manifest, Record, Shard
+from .files import checked_place, digest, locked, write_whole, writing
+from .manifest import Manifest, Record, Shard
 from .provenance import provenance
-
-_MANIFEST_LOCK = ".manifest.lock"
-_LOCK = re.compile(r"\.lock(\.\d+)?|\.manifest\.lock")
-_SKELETON, _PARTIAL = ".skeleton.", ".partial"
-_CHUNK = re.compile(r"\d+")
-_RECORD = re.compile(r"\d+(\.\d+)*-\d+\.json")
 
 
 class Shards:
@@ -72,7 +66,7 @@ class Shards:
                 stack.enter_context(locked(path / ".lock", shared=not alone, wait=False))
                 if not alone:
                     stack.enter_context(locked(path / f".lock.{process}", wait=False))
-                with locked(path / _MANIFEST_LOCK):
+                with locked(path / own_files.MANIFEST_LOCK):
                     there = Manifest.read(path)
                     store = cls(path, there.resumed(wanted) if there else wanted)
                     if alone:
@@ -105,31 +99,7 @@ class Shards:
 
     def foreign(self) -> list[str]:
         """Files in the store's folder, by name, that are none of this store's."""
-        with tempfile.TemporaryDirectory() as folder:
-            write_skeleton(Path(folder, "new"), self.manifest)
-            skeleton = {file.relative_to(Path(folder, "new")) for file in Path(folder, "new").rglob("*")}
-        arrays = {file.parent for file in skeleton if file.name == "zarr.json"}
-
-        def is_own(path: Path) -> bool:
-            if path.is_symlink():
-                return False
-            file = path.relative_to(self.path)
-            if (name := scratch_of(path.name)) is not None:
-                file = file.with_name(name)
-            if file in skeleton or _is_lock(path) or str(file) in (MANIFEST, MANIFEST_COPY, "records", RUNNING):
-                return True
-            if file.parts[0] == "records":
-                return bool(_RECORD.fullmatch(str(Path(*file.parts[1:]))))
-            if file.parts[0] == RUNNING:  # checkpoints, in a folder for each process
-                return file.parts[1].isdigit()
-            array, _, place = str(file).partition("/c/")
-            if Path(array) in arrays:
-                return all(map(_CHUNK.fullmatch, place.split("/")))
-            return file.name == "c" and file.parent in arrays
-
-        own = [path for path in self.path.iterdir() if _is_skeleton(path)]
-        paths = (path for path in self.path.rglob("*") if not any(map(path.is_relative_to, own)))
-        return sorted(path.relative_to(self.path).as_posix() for path in paths if not is_own(path))
+        return own_files.foreign(self.path, self.manifest)
 
     def record(self, shard: Shard, *, verify: bool = False) -> Record | None:
         """The record of a shard; None if it is missing, of another sweep or, with `verify`, contradicts the files.
@@ -206,7 +176,7 @@ class Shards:
     def finish(self) -> None:
         """Update the summaries that xarray reads from the shards."""
         if self.manifest.summary:
-            with locked(self.path / _MANIFEST_LOCK):
+            with locked(self.path / own_files.MANIFEST_LOCK):
                 for cell, tables in self._stale():
                     for name, table in tables.items():
                         chunk = table.reshape(*(1 for _ in cell), *table.shape)
@@ -261,14 +231,14 @@ class Shards:
 
     def _sweep_out(self) -> None:
         """Delete the partial files of killed processes."""
-        leftovers = list(self.path.rglob(f"*{_PARTIAL}"))
+        leftovers = list(self.path.rglob(f"*{own_files.PARTIAL}"))
         foreign = {self.path / name for name in self.foreign()} if leftovers else ()
         for leftover in [path for path in leftovers if path not in foreign]:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
     def _write_skeleton(self) -> None:
         """Write metadata and coordinates, replacing damaged ones."""
-        scratch = Path(tempfile.mkdtemp(prefix=_SKELETON, suffix=_PARTIAL, dir=self.path))
+        scratch = Path(tempfile.mkdtemp(prefix=own_files.SKELETON, suffix=own_files.PARTIAL, dir=self.path))
         try:
             write_skeleton(scratch / "new", self.manifest)
             for file in [file for file in (scratch / "new").rglob("*") if file.is_file()]:
@@ -292,24 +262,9 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
             return there.resumed(wanted)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-    if not path.is_dir() or not all(map(_is_of_beginning, path.iterdir())):
+    if not path.is_dir() or not all(map(own_files.is_of_beginning, path.iterdir())):
         raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
     return wanted
-
-
-def _is_of_beginning(path: Path) -> bool:
-    """Whether a file is one of those that a process leaves that was killed before its manifest was there."""
-    return _is_lock(path) or scratch_of(path.name) in (MANIFEST, MANIFEST_COPY)
-
-
-def _is_lock(path: Path) -> bool:
-    return bool(_LOCK.fullmatch(path.name)) and path.is_file() and path.stat().st_size == 0
-
-
-def _is_skeleton(path: Path) -> bool:
-    """Whether a folder is one that metadata were written to before they were moved into the store."""
-    named = path.name.startswith(_SKELETON) and path.name.endswith(_PARTIAL)
-    return named and path.is_dir() and not path.is_symlink() and {child.name for child in path.iterdir()} <= {"new"}
 
 
 def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:

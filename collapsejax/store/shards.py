@@ -88,14 +88,15 @@ class Shards:
         there = None
         with contextlib.suppress(ValueError):  # of a manifest that is damaged, or none of ours
             there = cls.at(path)
-        if not there:
+        with contextlib.ExitStack() as stack:
+            try:
+                if there:
+                    stack.enter_context(locked(path / ".lock", wait=False))
+            except BlockingIOError:
+                raise ValueError(
+                    f"{path}: another process is writing there; wait for it, or choose another name"
+                ) from None
             yield
-            return
-        try:
-            with locked(path / ".lock", wait=False):
-                yield
-        except BlockingIOError:
-            raise ValueError(f"{path}: another process is writing there; wait for it, or choose another name") from None
 
     def foreign(self) -> list[str]:
         """Files in the store's folder, by name, that are none of this store's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import platform
 import tempfile
 import warnings
 from collections.abc import Iterable
@@ -13,7 +14,11 @@ from pathlib import Path
 import jax
 import platformdirs
 
+from ..store.files import digest
+from ..store.provenance import installed_version
+
 _MOST_BYTES = 2**29  # some two thousand programs
+_CPUINFO = Path("/proc/cpuinfo")  # of Linux
 _PROBE_BYTES = 2**20  # more than a program takes
 
 
@@ -44,7 +49,7 @@ def set_up(*, off: bool = False) -> None:
     try:
         folder = user_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in there will be executed
-        _shrink(folder)
+        _shrink(folder.parent)
         # JAX would notice too, but it would warn of every program, and leave files behind that are cut short.
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(_PROBE_BYTES))
@@ -57,12 +62,24 @@ def set_up(*, off: bool = False) -> None:
 
 
 def user_folder() -> Path:
-    """The folder for this user's programs, below the cache folder of the platform.
+    """The folder for this user's programs of this jaxlib and processor, below the cache folder of the platform.
+
+    Another processor may lack instructions that a program has, and JAX does not tell such programs apart.
 
     Raises:
         RuntimeError: nothing says where the user's files are.
     """
-    return platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
+    folder = platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
+    return folder / f"jaxlib-{installed_version('jaxlib')}-{platform.machine()}-{digest(_processor().encode())[:12]}"
+
+
+def _processor() -> str:
+    """The name and the instruction sets of the processor, as far as the platform tells."""
+    with contextlib.suppress(OSError):
+        first, *_ = _CPUINFO.read_text().split("\n\n")
+        lines = [line for line in first.splitlines() if line.startswith(("model name", "flags", "Features", "isa"))]
+        return "\n".join(lines)
+    return platform.processor()
 
 
 def mend(warning: str) -> None:
@@ -82,7 +99,7 @@ def _shrink(folder: Path) -> None:
     JAX's own limit needs a lock from another package; this one needs none, since a missing program is compiled again.
     """
     programs = []
-    for path in folder.glob("*-cache"):
+    for path in folder.rglob("*-cache"):
         with contextlib.suppress(FileNotFoundError):  # another process may do the same
             status = path.stat()
             programs.append((max(status.st_atime, status.st_mtime), status.st_size, path))

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import tyro
 
-from ..store.shards import Shards
+from ..store import datasets
+from ..store.reader import Reader
 from . import output
 
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """Say what a sweep's store holds and what is missing, when it was written, and by which versions.
+    """Say what a store holds and what is missing or damaged, when it was written, and by which versions.
 
     Args:
-        store: directory written by `collapsejax sweep --out`.
+        store: directory written by `collapsejax run --out`, `collapsejax sweep --out` or `collapsejax.save`.
     """
 
     store: tyro.conf.Positional[str]
 
     def run(self) -> None:
-        if not Path(self.store).exists():
-            raise FileNotFoundError(f"{self.store}: there is no such store; check the path")
-        sweep = Shards.at(Path(self.store))
-        if sweep is None:
-            raise ValueError(f"{self.store}: no store of a sweep, as `collapsejax sweep --out` writes it")
-        output.print_store(sweep.manifest, sweep.records(), sweep.records(verify=True))
+        path = Path(self.store)
+        if sweep := Reader.at(path):
+            output.print_sweep(sweep, sweep.examined())
+        else:
+            output.print_saved(datasets.open(path), recorded=datasets.is_recorded(path))

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rich.console
@@ -19,8 +19,8 @@ import xarray as xr
 from rich.box import SIMPLE
 from rich.filesize import decimal
 
-from ..results.dataset import metrics_in, milestones, summarize
-from ..store.manifest import Manifest, Record, Shard
+from ..results.dataset import line_dimensions, metrics_in, milestones, summarize
+from ..store.reader import Reader, Stored
 from ..sweeps.plan import Plan
 from ..sweeps.run import Progress, Timing
 from ..sweeps.run import Report as ProgressReport
@@ -113,43 +113,46 @@ def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
     print(f"time: about {duration(compiling + running)}, of it {duration(compiling)} compiling")
 
 
-def print_store(
-    manifest: Manifest, records: Mapping[Shard, Record | None], verified: Mapping[Shard, Record | None]
-) -> None:
-    """What a store holds; `verified` has the records whose files have their checksums."""
-    configuration = manifest.configuration
-    print(f"task: {json.dumps(configuration['task'])}")
-    for name, labels in manifest.dims.items():
-        print(f"{name}: {', '.join(map(str, labels))}")
-    for name in ("num_samples", "num_generations", "keep", "rows", "key"):
-        if name not in manifest.dims:
-            print(f"{name}: {configuration[name]}")
+def print_sweep(sweep: Reader, examined: Sequence[Stored]) -> None:
+    """What the store of a sweep holds, given all of it that was examined."""
+    manifest = sweep.manifest
+    _print_configuration(manifest.configuration, manifest.dims)
     print(f"num_seeds: {manifest.num_seeds}, in chunks of {manifest.chunk}")
     print(f"metrics: {', '.join(manifest.metrics)}")
     print(f"created: {manifest.attributes['created']}")
-    complete = {shard for shard, record in verified.items() if record and record.stop == shard.stop}
-    damaged = {shard: None for shard, record in records.items() if record and not verified[shard]}
-    print(f"shards: {len(complete)} of {len(records)} complete")
-    for title, shards in (
-        ("damaged", damaged),
-        ("missing", [shard for shard in records if shard not in complete and shard not in damaged]),
-    ):
-        if shards:
-            print(f"{title}: {len(shards)}, the first for {_place(manifest, next(iter(shards)))}")
-    written = [record for record in records.values() if record]
-    if written:
+    print(f"shards: {sum(stored.complete for stored in examined)} of {len(examined)} complete")
+    for complaint in sweep.complaints(examined):
+        print(complaint)
+    if written := [stored.record for stored in examined if stored.record]:
         print(f"written: {min(r.written for r in written)} to {max(r.written for r in written)}")
         print(f"computing: {duration(sum(record.seconds for record in written))}")
         for name in written[0].versions:
             print(f"{name}: {', '.join(sorted({str(record.versions.get(name)) for record in written}))}")
-    if len(complete) < len(records):
-        print("the same command again computes what is missing or damaged")
 
 
-def _place(manifest: Manifest, shard: Shard) -> str:
-    places = zip(manifest.dims.items(), shard.cell, strict=True)
-    cell = ", ".join(f"{name}={labels[place]}" for (name, labels), place in places)
-    return f"seeds {shard.first} to {shard.stop - 1} of {cell}"
+def print_saved(dataset: xr.Dataset, *, recorded: bool) -> None:
+    """What a store holds that was saved at once, or a copy of one; whether it has checksums."""
+    attributes = dataset.attrs | {"task": json.loads(dataset.attrs.get("task", "null"))}
+    swept = ("workflow", *line_dimensions(dataset))
+    _print_configuration(attributes, {name: dataset[name].values.tolist() for name in swept if name in dataset.dims})
+    print(f"num_seeds: {attributes.get('num_seeds', dataset.sizes.get('seed', 'unknown'))}")
+    print(f"metrics: {', '.join(metrics_in(dataset))}")
+    for name in ("created", *(name for name in attributes if name.startswith("version_")), *_PLACES):
+        if name in attributes:
+            print(f"{name}: {attributes[name]}")
+    print("checksums: of every file, compared" if recorded else "checksums: none, as another program made this copy")
+
+
+_PLACES = ("platform", "device", "git_commit")
+
+
+def _print_configuration(configuration: Mapping[str, Any], dims: Mapping[str, Sequence[Any]]) -> None:
+    print(f"task: {json.dumps(configuration['task'])}")
+    for name, labels in dims.items():
+        print(f"{name}: {', '.join(map(str, labels))}")
+    for name in ("num_samples", "num_generations", "keep", "rows", "key"):
+        if name not in dims and name in configuration:
+            print(f"{name}: {configuration[name]}")
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -26,7 +27,7 @@ from . import output
 from .compilation_cache import Compiles
 from .flags import WORKFLOWS_HELP, flags, optional
 from .schema import SOURCES, make_task, settings
-from .signals import stopping
+from .signals import resumable, stopping
 from .spec import with_flags
 
 
@@ -40,8 +41,8 @@ class Simulation:
         num_seeds: independent repetitions (S).
         seed: root of all randomness; seed number s of the sweep is the same in every sweep with this root.
         rows: draw rows even where the exact law of their summary is known.
-        out: directory to write the results to, in zarr format; xarray opens it. Of language models each generation is
-            there when it is done, and the same command goes on where one was stopped. Default: none are written.
+        out: directory to write the results to, in zarr format; xarray opens it. The same command goes on where one was
+            stopped, language models after the last generation that was done. Default: none are written.
         overwrite: replace the results that are there now.
         plot: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: none.
         metric: metrics to tabulate and plot. Default: all.
@@ -73,20 +74,9 @@ class Simulation:
                     print(value)
             figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
-            kept = self.out is not None
-            grows = kept and task.long_running and not (self.overwrite and checked_place(self.out).exists())
-            reserved = kept and not grows
-            with (
-                datasets.reserve(self.out, overwrite=self.overwrite)
-                if reserved
-                else contextlib.nullcontext() as scratch
-            ):
-                with output.progress() as progress:
-                    options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed))
-                    out = self.out if grows else None
-                    dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress))
-                if scratch:
-                    datasets.write(dataset, scratch)
+            with self._place() as out, output.progress() as progress:
+                options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed))
+                dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
             output.print_tables(dataset, self.metric)
             if figure:
                 from .. import plots
@@ -97,6 +87,18 @@ class Simulation:
             if path is not None:
                 print(f"wrote {path}")
 
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Path | None]:
+        """The place of the store for the block: what is to be overwritten stays until all is computed."""
+        if self.out is not None and self.overwrite and checked_place(self.out).exists():
+            with datasets.reserve(self.out, overwrite=True) as scratch:
+                yield scratch
+        elif self.out is not None:
+            with resumable(self.out):
+                yield Path(self.out)
+        else:
+            yield None
+
 
 @dataclasses.dataclass(frozen=True)
 class Run(Compiles):
@@ -105,8 +107,8 @@ class Run(Compiles):
     name: ClassVar[str]
 
     def run(self) -> None:
-        task, _ = make_task(self.name, with_flags(self.name, {}, self.task | self.source))
         self.set_up_cache()
+        task, _ = make_task(self.name, with_flags(self.name, {}, self.task | self.source))
         self.simulation.run(task)
 
 

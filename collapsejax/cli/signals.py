@@ -47,6 +47,16 @@ def stopping(report: Report) -> Report:
 
 
 @contextlib.contextmanager
+def resumable(out: str) -> Iterator[None]:
+    """Have a KeyboardInterrupt from the block say that the store `out` has what is complete."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (f"what is complete is in {out}; the same command again goes on",)
+        raise
+
+
+@contextlib.contextmanager
 def stopping_between_chunks(report: Report, out: str) -> Iterator[Report]:
     """A report that raises KeyboardInterrupt after the chunk during which Ctrl-C came; a second one comes at once."""
     asked = threading.Event()
@@ -65,9 +75,7 @@ def stopping_between_chunks(report: Report, out: str) -> Iterator[Report]:
 
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield reporting
-    except KeyboardInterrupt as interrupt:
-        interrupt.args = (f"what is complete is in {out}; the same command again goes on",)
-        raise
+        with resumable(out):
+            yield reporting
     finally:
         signal.signal(signal.SIGINT, before)

@@ -11,10 +11,11 @@ import xarray as xr
 from zarr.errors import ZarrUserWarning
 
 from ..results.dataset import in_order
-from . import saved
+from . import checksums, own_files
 from .files import checked_place, staged
-from .manifest import MANIFEST
-from .shards import Shards
+from .manifest import MANIFEST, Manifest
+from .reader import Reader
+from .shards import alone
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     path = checked_place(path)
     if path.exists() and not overwrite:
         raise ValueError(f"{path}: is there already; choose another name, or overwrite it (--overwrite)")
-    with Shards.alone(path):
+    with alone(path):
         if path.exists() and (names := foreign(path)):
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise ValueError(
@@ -47,57 +48,64 @@ def foreign(path: Path) -> list[str]:
     if not path.is_dir():
         return [path.name]
     try:
-        sweep = Shards.at(path)
+        manifest = Manifest.read(path)
     except ValueError:
         return [MANIFEST]
-    return sweep.foreign() if sweep else saved.foreign(path)
+    if manifest:
+        return own_files.foreign(path, manifest)
+    files = checksums.read_record(path) or {}
+    ours = {name for name in files if not (path / name).is_symlink() and checksums.has_digest(path / name, files[name])}
+    return [name for name in checksums.names(path) if name not in ours and name != checksums.RECORD]
 
 
 def save(dataset: xr.Dataset, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write `dataset` as a zarr directory. Raises as `reserve`."""
-    with reserve(path, overwrite=overwrite) as scratch:
-        write(dataset, scratch)
-
-
-def write(dataset: xr.Dataset, path: Path) -> None:
-    """Write `dataset` to a path from `reserve`."""
-    with warnings.catch_warnings():
+    """Write `dataset` as a zarr directory. Raises as `reserve`, and ValueError where a name has a slash."""
+    if slashed := [name for name in dataset.variables if "/" in str(name)]:
+        raise ValueError(f"{slashed[0]!r}: a variable's name may have no slash, which would make a group; rename it")
+    with reserve(path, overwrite=overwrite) as scratch, warnings.catch_warnings():
         # Consolidated metadata await zarr's next specification; readers would warn of the file of checksums without.
         warnings.simplefilter("ignore", ZarrUserWarning)
-        dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=True)
-    saved.write(path)
+        dataset.to_zarr(scratch, mode="w-", zarr_format=3, consolidated=True)
+        checksums.write_record(scratch)
 
 
 def read(path: Path) -> xr.Dataset:
     """The dataset that `save` wrote to `path`, or a copy of one. Raises ValueError where a file of it is damaged."""
-    if damaged := saved.damaged(path):
+    recorded = is_recorded(path)
+    if recorded and (damaged := checksums.damaged(path)):
         raise ValueError(f"{', '.join(damaged)}: damaged or missing; compute it again")
     # Metadata of a copy need not be consolidated, and those of others must be: the record is no part of zarr's.
-    return xr.open_dataset(path, engine="zarr", consolidated=saved.is_recorded(path))
+    return xr.open_dataset(path, engine="zarr", consolidated=recorded)
+
+
+def is_recorded(path: Path) -> bool:
+    """Whether a store has checksums, which copies by other programs have not."""
+    return (path / checksums.RECORD).exists()
 
 
 def open(path: str | Path) -> xr.Dataset:
-    """The dataset at `path`, or what is complete of a sweep; a warning says what is missing.
+    """The dataset at `path`, or what is complete of a sweep; warnings say what is missing or damaged.
+
+    Every byte is compared with its checksum. Where a shard of a sweep is missing or damaged, metrics are NaN, or
+    statistics are of the other seeds.
 
     Raises:
         FileNotFoundError: there is nothing.
-        ValueError: what is there is no such store.
+        ValueError: what is there is no such store, or damaged.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such store; check the path")
     complaint = f"{path}: not a store of results, as `collapsejax run` and `collapsejax sweep` write them with --out"
     try:
-        sweep = Shards.at(path)
-        dataset = xr.open_dataset(path, engine="zarr") if sweep else read(path)
+        sweep = Reader.at(path)
+        dataset = sweep.dataset(examined := sweep.examined()) if sweep else read(path)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{complaint} ({error})") from None
     if not {"workflow", "generation"} <= set(dataset.dims):
         raise ValueError(complaint)
     if sweep is None:
         return dataset
-    records = sweep.records()
-    if missing := sum(record is None or record.stop < shard.stop for shard, record in records.items()):
-        again = "unless processes are still at work, the same command again computes them"
-        warnings.warn(f"{path}: {missing} of {len(records)} shards are missing; {again}", stacklevel=2)
-    return sweep.with_latest(dataset[in_order(map(str, dataset.data_vars))])
+    for complaint in sweep.complaints(examined):
+        warnings.warn(f"{path}: {complaint}", stacklevel=2)
+    return dataset[in_order(map(str, dataset.data_vars))]

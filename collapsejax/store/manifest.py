@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..results.dataset import SAMPLES
-from .files import digest, write_whole
+from .checksums import canonical, read_json, write_json
+from .files import digest
 
 MANIFEST = "manifest.json"
 MANIFEST_COPY = "manifest.copy.json"
@@ -27,11 +27,12 @@ class Shard(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The record of a complete shard: its seeds, the checksums of its files, and when and by what it was written."""
+    """The record of a shard: its seeds, how many generations are complete, the checksums of its files, its origin."""
 
     fingerprint: str
     first: int
     stop: int
+    num_generations: int
     files: dict[str, str]
     seconds: float
     written: str
@@ -52,13 +53,18 @@ class Manifest(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        return digest(_canonical(self.configuration))
+        return digest(canonical(self.configuration))
 
     @property
     def samples(self) -> tuple[tuple[int, int], np.dtype] | None:
         """Shape (k, L) and dtype of the text samples of each seed and generation; None where there are none."""
         kept = self.configuration.get(SAMPLES)
         return kept and (tuple(kept["shape"]), np.dtype(kept["dtype"]))
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of the results' arrays: the metrics, and text samples if there are any."""
+        return [*self.metrics, *([SAMPLES] if self.samples else [])]
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
@@ -72,22 +78,17 @@ class Manifest(NamedTuple):
 
     def write(self, path: Path) -> None:
         """Write the manifest of the store at `path` and a copy, which is read if the first is damaged."""
-        content = self._asdict() | {"chunks": self.chunks}
-        content = json.loads(json.dumps(content))  # tuples become lists, as they will be read
-        text = json.dumps(content | {"checksum": digest(_canonical(content))}, indent=1)
         for name in (MANIFEST, MANIFEST_COPY):
-            write_whole(path / name, text.encode())
+            write_json(path / name, self._asdict() | {"chunks": self.chunks})
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
         """The manifest of the store at `path`, None if there is none. Raises ValueError if it is damaged."""
         there = [path / name for name in (MANIFEST, MANIFEST_COPY) if (path / name).is_file()]
         for file in there:
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                content = json.loads(file.read_text())
-                if content.pop("checksum") == digest(_canonical(content)):
-                    del content["chunks"]
-                    return cls(**content)
+            if (content := read_json(file)) is not None and {*content} == {*cls._fields, "chunks"}:
+                del content["chunks"]
+                return cls(**content)
         if there:
             raise ValueError(f"{path}: {MANIFEST} and its copy are damaged; restore one of them, or move {path} away")
         return None
@@ -96,7 +97,8 @@ class Manifest(NamedTuple):
         """The manifest with the number of seeds of `wanted`. Raises ValueError if `wanted` is another sweep."""
         if differences := list(_differences(self.configuration, wanted.configuration)):
             raise ValueError(
-                f"holds another sweep ({'; '.join(differences)}); choose another name, or ask for the same"
+                f"holds another sweep ({'; '.join(differences)}); choose another name, overwrite it, or ask for "
+                "the same"
             )
         if wanted.num_seeds < self.num_seeds:
             raise ValueError(
@@ -111,7 +113,3 @@ def _differences(there: Any, wanted: Any, name: str = "") -> Iterator[str]:
             yield from _differences(there.get(key), wanted.get(key), f"{name}.{key}" if name else key)
     elif there != wanted:
         yield f"{name} is {json.dumps(there)} there, {json.dumps(wanted)} here"
-
-
-def _canonical(content: Any) -> bytes:
-    return json.dumps(content, sort_keys=True).encode()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..results.dataset import RUNNING
 from .arrays import write_skeleton
+from .checksums import RECORD
 from .files import scratch_of
 from .manifest import MANIFEST, MANIFEST_COPY, Manifest
 
@@ -15,7 +16,7 @@ MANIFEST_LOCK = ".manifest.lock"
 _LOCK = re.compile(r"\.lock(\.\d+)?|\.manifest\.lock")
 SKELETON, PARTIAL = ".skeleton.", ".partial"
 _CHUNK = re.compile(r"\d+")
-_RECORD = re.compile(r"\d+(\.\d+)*-\d+\.json")
+_RECORD = re.compile(r"\d+(\.\d+)*(-\d+)?\.json")
 
 
 def foreign(folder: Path, manifest: Manifest) -> list[str]:
@@ -31,7 +32,7 @@ def foreign(folder: Path, manifest: Manifest) -> list[str]:
         file = path.relative_to(folder)
         if (name := scratch_of(path.name)) is not None:
             file = file.with_name(name)
-        if file in skeleton or _is_lock(path) or str(file) in (MANIFEST, MANIFEST_COPY, "records", RUNNING):
+        if file in skeleton or _is_lock(path) or str(file) in (MANIFEST, MANIFEST_COPY, RECORD, "records", RUNNING):
             return True
         if file.parts[0] == "records":
             return bool(_RECORD.fullmatch(str(Path(*file.parts[1:]))))

@@ -1,52 +1,47 @@
 """The store of a sweep: a zarr directory with a manifest, and one shard for each cell and chunk of seeds.
 
     manifest.json, manifest.copy.json   what is swept, for how many seeds, in which chunks; by which versions
-    records/0.2.1-7.json                that the shard of cell (0, 2, 1) and chunk 7 is complete, and its checksums
+    checksums.json                      the checksums of zarr's metadata and of the coordinates
+    records/0.2.1-7.json                how much of the shard of cell (0, 2, 1) and chunk 7 is there, and its checksums
+    records/0.2.1.json                  with keep="summary": the checksums of the cell's summary
     zarr.json, <metric>/...             the results, as xarray opens them; with keep="seeds" these are the shards
     shards/...                          with keep="summary": mergeable sketches, one zarr chunk a shard
 
-A shard is complete if its record exists and its files have the checksums in the record. Every file is written
-atomically, so a process may be killed at any time.
+Every JSON file above has a checksum of itself. A shard is complete if its record says so and its files have the
+checksums in the record. Every file is written atomically, so a process may be killed at any time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
-import zarr
 
-from ..results.dataset import SAMPLES
-from ..results.sketch import Sketch
-from ..results.statistics import STATISTICS, tables
-from . import own_files
+from . import checksums, own_files
 from .arrays import SHARDS, empty, encode, file_name, write_skeleton
+from .checksums import has_digest, write_json
 from .files import checked_place, digest, locked, write_whole, writing
 from .manifest import Manifest, Record, Shard
 from .provenance import provenance
+from .reader import Reader, Stored, by_cell, num_seeds, record_path, summary_path
+
+_BUSY = "another process is writing there; wait for it, or choose another name"
 
 
 class Shards:
-    """The store at `path`: `at` opens it for reading, `opened` for writing."""
+    """The store at `path`, to write to; `opened` opens it."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
         self.manifest = manifest
-
-    @classmethod
-    def at(cls, path: Path) -> Shards | None:
-        """The store at `path`, None if there is none. Raises ValueError if its manifest is damaged."""
-        manifest = Manifest.read(path)
-        return manifest and cls(path, manifest)
+        self._reader = Reader(path, manifest)
 
     @classmethod
     @contextlib.contextmanager
@@ -74,57 +69,18 @@ class Shards:
                     store.manifest.write(path)
                     store._write_skeleton()
             except BlockingIOError:
-                raise ValueError(
-                    f"{path}: another process is writing there; wait for it, or choose another name"
-                ) from None
+                raise ValueError(f"{path}: {_BUSY}") from None
             except OSError as error:
                 raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
             yield store
 
-    @classmethod
-    @contextlib.contextmanager
-    def alone(cls, path: Path) -> Iterator[None]:
-        """No process writes to a store at `path`, if one is there, in the block. Raises ValueError if one does."""
-        there = None
-        with contextlib.suppress(ValueError):  # of a manifest that is damaged, or none of ours
-            there = cls.at(path)
-        with contextlib.ExitStack() as stack:
-            try:
-                if there:
-                    stack.enter_context(locked(path / ".lock", wait=False))
-            except BlockingIOError:
-                raise ValueError(
-                    f"{path}: another process is writing there; wait for it, or choose another name"
-                ) from None
-            yield
-
-    def foreign(self) -> list[str]:
-        """Files in the store's folder, by name, that are none of this store's."""
-        return own_files.foreign(self.path, self.manifest)
-
-    def record(self, shard: Shard, *, verify: bool = False) -> Record | None:
-        """The record of a shard; None if it is missing, of another sweep or, with `verify`, contradicts the files.
-
-        A shard has fewer seeds than it is to have if the sweep has grown.
-        """
-        try:
-            record = Record(**json.loads(self._record_path(shard).read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-        if record.fingerprint != self.manifest.fingerprint or record.first != shard.first or record.stop > shard.stop:
-            return None
-        if verify and not all(self._has_digest(name, wanted) for name, wanted in record.files.items()):
-            return None
-        return record
-
     def num_seeds(self, shard: Shard) -> int:
         """The number of seeds of a shard that are stored undamaged; they are its first."""
-        record = self.record(shard, verify=True)
-        return record.stop - record.first if record else 0
+        return self._reader.examine(shard).num_seeds
 
-    def records(self, *, verify: bool = False) -> dict[Shard, Record | None]:
-        """The record of every shard that the store is to hold."""
-        return {shard: self.record(shard, verify=verify) for shard in self.manifest.shards()}
+    def get(self, shard: Shard) -> dict[str, Any]:
+        """What was put, of a shard that has seeds."""
+        return self._reader.get(self._reader.examine(shard))
 
     def put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
         """Write a shard: for each metric (seeds, G) values, or a `Sketch`.
@@ -132,77 +88,50 @@ class Shards:
         Raises OSError where it cannot be written; what was written before stays as it is.
         """
         with writing(self.path):
-            self._put(shard, metrics, seconds)
+            self._put(shard, metrics, self.manifest.num_generations, seconds)
 
-    def preview(self, shard: Shard, metrics: Mapping[str, np.ndarray]) -> None:
-        """Write (seeds, g) values of the generations so far of an incomplete shard. Raises as `put`.
+    def preview(self, shard: Shard, metrics: Mapping[str, np.ndarray], num_generations: int) -> None:
+        """Write (seeds, g) values of the first g generations of an incomplete shard. Raises as `put`.
 
-        They have no record, and summaries have no preview.
+        Summaries have no preview.
         """
         if not self.manifest.summary:
             with writing(self.path):
-                self._write_chunks(shard, metrics)
+                self._put(shard, metrics, num_generations, seconds=0.0)
 
-    def _write_chunks(self, shard: Shard, metrics: Mapping[str, Any]) -> dict[str, str]:
-        """Write the files of a shard; returns their checksums."""
-        self._record_path(shard).unlink(missing_ok=True)  # no record may vouch for files that are being replaced
-        files = {}
-        for name, chunk, place in self._chunks(shard, metrics):
-            content = encode(chunk)
-            file = file_name(name, place)
-            self._write(file, content)
-            files[file] = digest(content)
-        return files
-
-    def _put(self, shard: Shard, metrics: Mapping[str, Any], seconds: float) -> None:
-        files = self._write_chunks(shard, metrics)
+    def _put(self, shard: Shard, metrics: Mapping[str, Any], num_generations: int, seconds: float) -> None:
+        record_path(self.path, shard).unlink(missing_ok=True)  # no record may vouch for files that are being replaced
+        files = self._write_chunks(self._chunks(shard, metrics))
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        record = Record(self.manifest.fingerprint, shard.first, shard.stop, files, seconds, now, provenance())
-        self._record_path(shard).parent.mkdir(exist_ok=True)
-        write_whole(self._record_path(shard), json.dumps(record._asdict()).encode())
+        origin = dict(seconds=seconds, written=now, versions=provenance())
+        record = Record(self.manifest.fingerprint, shard.first, shard.stop, num_generations, files, **origin)
+        self._write_record(record_path(self.path, shard), record._asdict())
 
-    def get(self, shard: Shard) -> dict[str, Any]:
-        """What was put, of a shard that has a record. Raises ValueError where a file is damaged."""
-        record = self.record(shard)
-        shard = shard._replace(stop=record.stop)
-        group = zarr.open_group(self.path, mode="r")
-        if not self.manifest.summary:
-            place = (*shard.cell, slice(shard.first, shard.stop))
-            names = [*self.manifest.metrics, *([SAMPLES] if self.manifest.samples else [])]
-            return {name: group[name][place] for name in names}
-        place = (*shard.cell, shard.chunk)
-        arrays = {name: [group[f"{SHARDS}/{name}_{part}"] for part in Sketch._fields] for name in self.manifest.metrics}
-        return {name: Sketch(*(array[place] for array in parts)) for name, parts in arrays.items()}
+    def _write_chunks(self, chunks: Iterable[tuple[str, np.ndarray, tuple[int, ...]]]) -> dict[str, str]:
+        """Write chunks, each given with its array's name and its place in it; returns the checksums of their files."""
+        files = {}
+        for name, chunk, place in chunks:
+            content = encode(chunk)
+            file = self.path / file_name(name, place)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(file, content)
+            files[file_name(name, place)] = digest(content)
+        return files
 
     def finish(self) -> None:
         """Update the summaries that xarray reads from the shards."""
         if self.manifest.summary:
             with locked(self.path / own_files.MANIFEST_LOCK):
-                for cell, tables in self._stale():
-                    for name, table in tables.items():
-                        chunk = table.reshape(*(1 for _ in cell), *table.shape)
-                        self._write(file_name(name, (*cell, 0, 0)), encode(chunk))
+                for cell, shards in by_cell(self.manifest, self._reader.examined()).items():
+                    if shards and not self._reader.has_summary(cell, shards):
+                        self._put_summary(cell, shards)
 
-    def with_latest(self, dataset: xr.Dataset) -> xr.Dataset:
-        """`dataset`, as xarray read it, with summaries of all shards that are stored."""
-        if self.manifest.summary:
-            for cell, tables in self._stale():
-                dataset = dataset.load()
-                for name, table in tables.items():
-                    dataset[name].values[cell] = table
-        return dataset
-
-    def _stale(self) -> Iterator[tuple[tuple[int, ...], dict[str, np.ndarray]]]:
-        """The cells whose stored summary does not cover all their shards, each with its current tables."""
-        of_cell: dict[tuple[int, ...], list[tuple[Shard, int]]] = {}
-        for shard, record in self.records(verify=True).items():
-            if record:
-                of_cell.setdefault(shard.cell, []).append((shard, record.stop - record.first))
-        group = zarr.open_group(self.path, mode="r")
-        for cell, shards in of_cell.items():
-            number = sum(number for _, number in shards)
-            if any(_summarized(group[name], cell) != number for name in self.manifest.metrics):
-                yield cell, tables(self.get(shard) for shard, _ in shards)
+    def _put_summary(self, cell: tuple[int, ...], shards: Sequence[Stored]) -> None:
+        place, ones = (*cell, 0, 0), [1] * len(cell)
+        summary = self._reader.summary(shards)
+        chunks = ((name, table.reshape(*ones, *table.shape), place) for name, table in summary.items())
+        content = {"files": self._write_chunks(chunks), "num_seeds": num_seeds(shards)}
+        self._write_record(summary_path(self.path, cell), content)
 
     def _chunks(self, shard: Shard, metrics: Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
         """(array, chunk, index of the chunk in the array) for each file of a shard."""
@@ -216,36 +145,29 @@ class Shards:
                 chunk[tuple(map(slice, values.shape))] = values
                 yield name, chunk.reshape(*ones, *chunk.shape), (*place, *[0] * (chunk.ndim - 1))
 
-    def _record_path(self, shard: Shard) -> Path:
-        return self.path / "records" / f"{'.'.join(map(str, shard.cell))}-{shard.chunk}.json"
-
-    def _has_digest(self, name: str, wanted: str) -> bool:
-        try:
-            return digest((self.path / name).read_bytes()) == wanted
-        except OSError:
-            return False
-
-    def _write(self, file: str, content: bytes) -> None:
-        target = self.path / file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
+    def _write_record(self, place: Path, content: Mapping[str, Any]) -> None:
+        place.parent.mkdir(exist_ok=True)
+        write_json(place, content)
 
     def _sweep_out(self) -> None:
         """Delete the partial files of killed processes."""
         leftovers = list(self.path.rglob(f"*{own_files.PARTIAL}"))
-        foreign = {self.path / name for name in self.foreign()} if leftovers else ()
+        foreign = {self.path / name for name in own_files.foreign(self.path, self.manifest)} if leftovers else ()
         for leftover in [path for path in leftovers if path not in foreign]:
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
     def _write_skeleton(self) -> None:
-        """Write metadata and coordinates, replacing damaged ones."""
+        """Write metadata, coordinates and their checksums, replacing those that are damaged or of fewer seeds."""
         scratch = Path(tempfile.mkdtemp(prefix=own_files.SKELETON, suffix=own_files.PARTIAL, dir=self.path))
+        new = scratch / "new"
         try:
-            write_skeleton(scratch / "new", self.manifest)
-            for file in [file for file in (scratch / "new").rglob("*") if file.is_file()]:
-                target = self.path / file.relative_to(scratch / "new")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(file, target)
+            write_skeleton(new, self.manifest)
+            checksums.write_record(new)
+            for name, wanted in checksums.read_record(new).items():
+                if not has_digest(self.path / name, wanted):  # others may be reading it
+                    (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(new / name, self.path / name)
+            os.replace(new / checksums.RECORD, self.path / checksums.RECORD)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -264,13 +186,23 @@ def check_place(path: Path, wanted: Manifest) -> Manifest:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     if not path.is_dir() or not all(map(own_files.is_of_beginning, path.iterdir())):
-        raise ValueError(f"{path}: is there already and holds no sweep; choose another name")
+        raise ValueError(f"{path}: is there already and holds no sweep; choose another name, or overwrite it")
     return wanted
 
 
-def _summarized(array: zarr.Array, cell: tuple[int, ...]) -> float:
-    """The number of seeds in a stored summary; NaN if there is none, or its checksum does not match."""
-    try:
-        return float(array[(*cell, list(STATISTICS).index("count"), 0)])
-    except (OSError, ValueError):
-        return np.nan
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let no process write to a store of a sweep at `path`, if one is there, in the block.
+
+    Raises ValueError if one does.
+    """
+    there = None
+    with contextlib.suppress(ValueError):  # of a manifest that is damaged, or none of ours
+        there = Manifest.read(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            if there:
+                stack.enter_context(locked(path / ".lock", wait=False))
+        except BlockingIOError:
+            raise ValueError(f"{path}: {_BUSY}") from None
+        yield

@@ -46,7 +46,7 @@ class Memory:
                 own = self._values[name][shard.cell][shard.first : shard.stop]
                 own[tuple(map(slice, values.shape))] = values
 
-    def preview(self, shard: Shard, metrics: dict[str, np.ndarray]) -> None:
+    def preview(self, shard: Shard, metrics: dict[str, np.ndarray], num_generations: int) -> None:
         pass
 
     def finish(self) -> None:

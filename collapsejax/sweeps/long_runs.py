@@ -72,7 +72,7 @@ class _Watch(NamedTuple):
             metrics = metrics_of.get((self.experiments.place.get(shard.cell), shard.first))
             # Of other shards some seeds are there, and a record says so.
             if metrics is not None and not there:
-                self.results.preview(shard, metrics)
+                self.results.preview(shard, metrics, len(saved.results))
         if self.checkpoints:
             self.checkpoints.save(self._call(jobs, shape), saved)
         self.say(f"generation {len(saved.results)}/{self.results.manifest.num_generations}")

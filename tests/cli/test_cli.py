@@ -54,7 +54,8 @@ def test_run_gaussian(capsys, folder):
 
     before = cj.open("g.zarr").load()
     capsys.readouterr()
-    assert "is there already" in refused(["run", "gaussian", *SMALL, "--out", "g.zarr"], capsys)
+    refusal = refused(["run", "gaussian", *SMALL, "--out", "g.zarr"], capsys)
+    assert "holds another sweep (task.dim is 2 there, 1 here); choose another name, overwrite it" in refusal
     assert before.identical(cj.open("g.zarr"))
     main(
         [
@@ -244,7 +245,7 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     with pytest.raises(SystemExit) as leaving:
         main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
     assert leaving.value.code == 130
-    assert "written whole or not at all" in capsys.readouterr().err
+    assert "what is complete is in g.zarr; the same command again goes on" in capsys.readouterr().err
     assert not os.listdir(folder)
 
 
@@ -324,7 +325,7 @@ def test_flags_replace_what_the_specification_says(capsys, folder):
         ("sweep --out s --coordinator localhost:1", "give all three of them"),
         ("sweep --out s --coordinator localhost:1 --num-processes 2 --process-id 2", "process_id=2: must be from 0"),
         ("info missing", "there is no such store"),
-        ("info .", "no store of a sweep"),
+        ("info .", "not a store of results"),
     ],
 )
 def test_mistakes_in_sweeps(arguments, message, capsys, folder):
@@ -332,10 +333,35 @@ def test_mistakes_in_sweeps(arguments, message, capsys, folder):
     assert not list(folder.iterdir())
 
 
-def test_a_run_is_no_sweep(capsys):
+def test_a_sweep_carries_on_a_run(capsys):
     main(["run", "gaussian", *SMALL, "--workflow", "replace", "--out", "g"])
-    capsys.readouterr()
-    size = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "3", "--workflow", "replace"]
-    assert "is there already and holds no sweep" in refused(
-        ["sweep", "--task", "gaussian", *size, "--out", "g"], capsys
-    )
+    before = cj.open("g").load()
+    size = ["--num-samples", "6", "--num-generations", "5", "--num-seeds", "5", "--workflow", "replace"]
+    main(["sweep", "--task", "gaussian", *size, "--out", "g"])
+    assert cj.open("g").sizes["seed"] == 5
+    np.testing.assert_array_equal(cj.open("g").kl[:, :3], before.kl)
+    main(["info", "g"])
+    assert "shards: 2 of 2 complete" in capsys.readouterr().out
+
+
+def test_info_of_what_was_saved(capsys, folder):
+    main(["run", "gaussian", *SMALL, "--out", "g"])
+    dataset = cj.open("g").sel(workflow=["replace"])
+    cj.save(dataset, "h")
+    dataset.assign(twice=2 * dataset.kl).to_zarr("copy", consolidated=False)
+    for name, checksums in [("h", "of every file, compared"), ("copy", "none, as another program made this copy")]:
+        capsys.readouterr()
+        main(["info", name])
+        said = capsys.readouterr().out
+        for part in (
+            'task: {"name": "gaussian"',
+            "workflow: replace\n",
+            "num_samples: 6",
+            "num_seeds: 3",
+            "version_jax: ",
+        ):
+            assert part in said
+        assert f"checksums: {checksums}" in said
+    (folder / "h" / "zarr.json").write_text("{}")
+    assert "h: not a store of results" in (refusal := refused(["info", "h"], capsys))
+    assert "zarr.json: damaged or missing" in refusal

@@ -98,15 +98,15 @@ def folder(tmp_path, monkeypatch):
     before = {f"jax_{name}": getattr(jax.config, f"jax_{name}") for name in names}
     jax.config.update("jax_enable_compilation_cache", True)
     jax.config.update("jax_compilation_cache_dir", None)
-    monkeypatch.setattr(compilation_cache, "user_folder", lambda: tmp_path / "collapsejax")
-    yield tmp_path / "collapsejax"
+    monkeypatch.setattr(compilation_cache, "user_folder", lambda: tmp_path / "collapsejax" / "jaxlib")
+    yield tmp_path / "collapsejax" / "jaxlib"
     for name, value in before.items():
         jax.config.update(name, value)
 
 
 @pytest.mark.slow
 def test_where_nothing_can_be_written_a_run_compiles(folder, capsys):
-    folder.touch()
+    folder.parent.touch()
     main(RUN)
     out, err = capsys.readouterr()
     assert "ran in" in out
@@ -133,7 +133,7 @@ def test_off(folder, capsys):
     out, err = capsys.readouterr()
     assert "ran in" in out
     assert "collapsejax: " not in err
-    assert not folder.exists()
+    assert not folder.parent.exists()
 
 
 @pytest.mark.slow
@@ -148,15 +148,18 @@ def test_the_flag_is_stronger_than_a_folder_of_the_users_choice(folder):
 
 def test_what_was_not_used_for_longest_goes_first(folder, monkeypatch):
     monkeypatch.setattr(compilation_cache, "_MOST_BYTES", 250)
-    folder.mkdir()
+    other = folder.with_name("jaxlib-of-before")
+    for place in (folder, other):
+        place.mkdir(parents=True)
     for name, used, written in (("unused", 2, 2), ("used", 4, 1), ("written", 3, 3)):
-        path = folder / f"{name}-cache"
+        path = (other if name == "unused" else folder) / f"{name}-cache"
         path.write_bytes(bytes(100))
         os.utime(path, (used, written))
     (folder / "other").write_bytes(bytes(1000))
     compilation_cache.set_up()
     assert jax.config.jax_compilation_cache_dir == str(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["other", "used-cache", "written-cache"]
+    assert not programs(other)
 
 
 def test_a_warning_empties_the_users_folder_alone(folder):
@@ -198,4 +201,33 @@ def test_the_folder_is_below_the_users_cache(variables, wanted, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert compilation_cache.user_folder() == Path(wanted)
+    assert compilation_cache.user_folder().parent == Path(wanted)
+
+
+def test_another_processor_or_jaxlib_has_another_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation_cache, "_CPUINFO", processor := tmp_path / "cpuinfo")
+    text = "processor: 0\nmodel name: A\ncpu MHz: 1000\nflags: sse avx\n\nprocessor: 1\ncpu MHz: 2000\n"
+    processor.write_text(text)
+    here = compilation_cache.user_folder()
+    for old, new, same in [
+        ("avx", "avx avx512f", False),
+        ("A", "B", False),
+        ("1000", "3000", True),
+        ("2000", "1", True),
+    ]:
+        processor.write_text(text.replace(old, new))
+        assert (compilation_cache.user_folder() == here) is same
+    processor.write_text(text)
+    monkeypatch.setattr(compilation_cache, "installed_version", lambda package: "99.0")
+    assert compilation_cache.user_folder() != here
+
+
+@pytest.mark.slow
+def test_without_the_cache_no_program_is_read(tmp_path):
+    """Neither where the metrics are named, which are found out before anything is simulated."""
+    variables = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    process(tmp_path, *RUN, **variables)
+    for path in programs(tmp_path):
+        os.truncate(path, 100)
+    events, warned = process(tmp_path, *RUN, "--metric", "sq_error", "--no-compilation-cache", **variables)
+    assert (events.get("cache_hits", 0), events.get("compile_requests_use_cache", 0), warned) == (0, 0, [])

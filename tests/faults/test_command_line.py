@@ -59,7 +59,7 @@ def assert_same(path, keep, num_seeds, chunk):
 
 
 def num_records(out):
-    return len(list((out / "records").glob("*.json"))) if out.exists() else 0
+    return len(list((out / "records").glob("*-*.json"))) if out.exists() else 0
 
 
 def test_full_disk(cache, tmp_path):
@@ -85,7 +85,8 @@ def test_a_damaged_shard_is_announced(tmp_path, capsys):
     main(["info", str(tmp_path / "s")])
     said = capsys.readouterr().out
     assert "shards: 3 of 4 complete" in said
-    assert "damaged: 1, the first for seeds 3 to 4 of kind=2, workflow=replace, num_samples=8" in said
+    assert "1 of 4 shards are damaged, the first is error/c/0/0/1/1/0" in said
+    assert "(seeds 3 to 4 of kind=2, workflow=replace, num_samples=8); the same command again" in said
 
 
 @pytest.fixture
@@ -161,20 +162,35 @@ def test_terminated(number, cache, tmp_path):
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_terminated_leaves_nothing(number, tmp_path):
-    """What is there stays as it was, and no partial folder beside it."""
+def test_a_run_is_terminated(number, overwrite, cache, tmp_path):
+    """It goes on where it was stopped, or what it was to overwrite stays; no partial file or folder is left."""
     (tmp_path / "notes.txt").write_text("keep me")
+    size = dict(num_samples=5, num_generations=2, num_seeds=4, key=jax.random.key(0))
+    if overwrite:
+        cj.save(cj.sweep(Small(), ["replace"], **size), tmp_path / "a.zarr")
     arguments = f"run gaussian --num-seeds 1000000 --out {tmp_path}/a.zarr --plot {tmp_path}/a.png".split()
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE, text=True)
-    while not any(path.suffix == ".partial" for path in tmp_path.iterdir()):
+    arguments += ["--overwrite"] * overwrite
+    environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    while not list(tmp_path.rglob("records")):
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()
     process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == 128 + number
-    assert "collapsejax: terminated; results are written whole or not at all" in err
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zarr", "notes.txt"]
+    assert not list(tmp_path.rglob("*.partial"))
+    if overwrite:
+        assert "collapsejax: terminated; results are written whole or not at all" in err
+        assert cj.open(tmp_path / "a.zarr").sizes["seed"] == 4
+    else:
+        assert f"collapsejax: terminated; what is complete is in {tmp_path}/a.zarr" in err
+        with pytest.warns(UserWarning, match="shards are missing"):
+            assert cj.open(tmp_path / "a.zarr").sizes["seed"] == 1000000
 
 
 GOOD = """task = "gaussian"

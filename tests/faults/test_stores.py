@@ -69,7 +69,7 @@ def assert_same(path, keep, num_seeds, chunk):
 
 
 def num_records(out):
-    return len(list((out / "records").glob("*.json"))) if out.exists() else 0
+    return len(list((out / "records").glob("*-*.json"))) if out.exists() else 0
 
 
 @pytest.mark.parametrize(("keep", "num_seeds", "kills"), [("seeds", 2400, 12), ("summary", 800, 6)])

@@ -206,7 +206,7 @@ def test_a_failure_leaves_what_was_there(dataset, tmp_path):
 
     def interrupted():
         with datasets.reserve(tmp_path / "a.zarr", overwrite=True) as scratch:
-            datasets.write(dataset.isel(seed=slice(3)), scratch)
+            cj.save(dataset.isel(seed=slice(3)), scratch)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -220,7 +220,7 @@ def test_what_came_meanwhile_is_kept(dataset, tmp_path):
 
     def second():
         with datasets.reserve(tmp_path / "a.zarr") as scratch:
-            datasets.write(dataset, scratch)
+            cj.save(dataset, scratch)
             cj.save(dataset.isel(seed=slice(3)), tmp_path / "a.zarr")
 
     with pytest.raises(ValueError, match="something else was written there meanwhile"):

@@ -34,7 +34,12 @@ def read_json(file: Path) -> dict[str, Any] | None:
 
 def write_record(folder: Path) -> None:
     """Write the record of all files that are in a folder."""
-    write_json(folder / RECORD, {"files": {name: digest((folder / name).read_bytes()) for name in names(folder)}})
+    write_json(folder / RECORD, {"files": digests(folder)})
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The checksums of all files in a folder and below it, by name."""
+    return {name: digest((folder / name).read_bytes()) for name in names(folder) if (folder / name).is_file()}
 
 
 def read_record(folder: Path) -> dict[str, str] | None:

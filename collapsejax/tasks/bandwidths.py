@@ -45,7 +45,15 @@ def _silverman(count: Array, dim: int) -> Array:
 
 
 def _standard_deviation(rows: Rows) -> Array:
-    """Weighted standard deviation of each feature, with N - 1, (d,); scaled so that its squares stay in range."""
+    """Weighted standard deviation of each feature, with N - 1, (d,); scaled so that its squares stay in range.
+
+    Exactly 0 where all rows agree, of which the mean rounds to something else.
+    """
+    used = rows.weights[:, None] > 0
+    least, most = (
+        jnp.min(jnp.where(used, rows.values, jnp.inf), axis=0),
+        jnp.max(jnp.where(used, rows.values, -jnp.inf), axis=0),
+    )
     weights = (rows.weights / jnp.sum(rows.weights))[:, None]
     count = jnp.sum(rows.weights > 0)
     centred = rows.values - jnp.sum(weights * rows.values, axis=0, keepdims=True)
@@ -53,7 +61,7 @@ def _standard_deviation(rows: Rows) -> Array:
     largest = jnp.max(jnp.abs(centred), axis=0)
     scale = jnp.where(largest > 0, largest, 1.0)
     variance = jnp.sum(weights * (centred / scale[None, :]) ** 2, axis=0)
-    return scale * jnp.sqrt(variance * count / (count - 1))
+    return jnp.where(least == most, 0.0, scale * jnp.sqrt(variance * count / (count - 1)))
 
 
 # scikit-learn's "scott" and "silverman", which the published experiments use, ignore the scale of the data; the

@@ -86,15 +86,15 @@ def test_npy(tmp_path):
         ("", {}, "the file is empty"),
         ("a,b\n", {}, "no rows below"),
         ("2019,2020\n1,2\n3,4\n", {}, "line 1 holds numbers; put a line with the names"),
-        ("0.5,x,20\n0.7,y,30\n0.9,z,40\n", {}, "its first line calls columns of numbers 0.5, 20; put a line with the"),
+        ("0.5,x,20\n0.7,y,30\n0.9,z,40\n", {}, "line 1 calls columns of numbers 0.5, 20; put a line with the"),
         ("a,b\n" + "1,0.1\n2,0.1\n3,0.1\n" * 8, dict(standardize=True), "column 'b' is constant"),
         ("a\n1e-21\n2e-21\n3e-21\n", {}, "float32 cannot follow; standardize it"),
         ("a,b\n1,2\n3\n", {}, "line 3 has 1 fields and line 1 has 2"),
         ("a,b\nx,y\nz,w\n", {}, "none of its columns is numeric"),
-        ("a,b\n1,2\n3,nan\n4,5\n", {}, "line 3, column 'b' holds 'nan'"),
-        ("a,b\n1,2\n,3\n4,5\n", {}, "line 3, column 'a' is empty"),
-        ("a,b\n1,2\n4,inf\n4,5\n", {}, "line 3, column 'b' holds 'inf'"),
-        ("a,b\n1,x\n2,y\n3,z\n", dict(columns=["b"]), "line 2, column 'b' holds 'x'"),
+        ("a,b\n1,2\n3,nan\n4,5\n", {}, r"column 'b' .*\(1 missing, the first in line 3\); .* drop 1 of 3 rows"),
+        ("a,b\n1,2\n,3\n4,5\n", {}, r"column 'a' .*\(1 missing, the first in line 3\)"),
+        ("a,b\n1,2\n4,inf\n4,5\n", {}, r"column 'b' .*1 no finite number, the first 'inf' in line 3"),
+        ("a,b\n1,x\n2,y\n3,z\n", dict(columns=["b"]), r"column 'b' .*3 no finite number, the first 'x' in line 2"),
         ("alpha,b\n1,2\n3,4\n5,6\n", dict(columns=["alhpa"]), "no column 'alhpa'; did you mean 'alpha'"),
         ("a,a\n1,2\n3,4\n", {}, "two columns are named 'a'"),
         ("a,b\n1,2\n3,4\n", dict(columns=[]), "at least one name"),
@@ -102,7 +102,6 @@ def test_npy(tmp_path):
         ("a,b\n1,2\n3,4\n", dict(test_fraction=0.01), "leaves one part empty"),
         ("a,b\n1,2\n3,4\n", dict(split_seed=-1), "split_seed=-1: must be at least 0"),
         ("a,b\n1,7\n3,7\n5,7\n", dict(standardize=True), "column 'b' is constant"),
-        ("a\n1700000000\n1700000100\n1700000200\n", {}, "float32 cannot follow; standardize it"),
     ],
 )
 def test_bad_files(tmp_path, text, options, message):
@@ -114,7 +113,7 @@ def test_bad_arrays(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing\.csv: there is no such file"):
         cj.sources.table(tmp_path / "missing.csv")
     np.save(tmp_path / "nan.npy", np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]]))
-    with pytest.raises(ValueError, match="row 1 of column '1' is nan"):
+    with pytest.raises(ValueError, match=r"column '1' .*1 missing, the first in row 1"):
         cj.sources.table(tmp_path / "nan.npy")
     np.save(tmp_path / "cube.npy", np.zeros((2, 2, 2)))
     with pytest.raises(ValueError, match="want one array of shape"):

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import jax
 import tyro
 
 from ..core.arguments import check_seed
 from ..core.base import Task
+from ..core.checks import key_of
 from ..core.describe import fields_of
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
@@ -75,7 +75,7 @@ class Simulation:
             figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
             with self._place() as out, output.progress() as progress:
-                options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed))
+                options = dict(sizes, num_seeds=self.num_seeds, key=key_of(self.seed))
                 dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
             output.print_tables(dataset, self.metric)
             if figure:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from ..core.arguments import check_seed, nearest
+from ..core.checks import key_of
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
 from .flags import WORKFLOWS_HELP, optional
@@ -139,4 +138,4 @@ def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     over = of_task | over
     if isinstance(given["num_samples"], list):
         over["num_samples"] = given.pop("num_samples")
-    return {"task": made, "workflows": workflows, "over": over, "key": jax.random.key(fields.get("seed", 0))} | given
+    return {"task": made, "workflows": workflows, "over": over, "key": key_of(fields.get("seed", 0))} | given

@@ -108,7 +108,7 @@ class ExponentialFamily(Task):
         if self.shape < 0.5:
             raise ValueError(f"shape={self.shape}: must be at least 0.5")
         if self.family == "bernoulli":
-            check_whole_float(num_samples)
+            check_whole_float("num_samples", num_samples)
         if self.family == "poisson" and self.mean * num_samples >= 2**30:
             raise ValueError(
                 f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count"

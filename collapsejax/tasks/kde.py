@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_not_negative, check_positive, nearest
+from ..core.arguments import check_count, check_not_negative, check_positive, check_spread, nearest
 from ..core.base import Array, PyTree, Source, Task
 from ..core.checks import check_source
 from ..core.pytree import static
@@ -21,6 +21,7 @@ from .bandwidths import BANDWIDTH_RULES, BandwidthRule, Width
 from .kernels import KERNELS
 
 _FAR = 100.0  # of a bandwidth from the standard deviation of a feature, as a factor
+_MOST_FEATURES = 1000  # it takes seconds to compile each hundred
 
 
 class KDETruth(NamedTuple):
@@ -92,9 +93,11 @@ class KDE(Task):
         check_count("num_test", self.num_test)
 
     def check(self, num_samples: int) -> None:
+        check_count("dim", self.source.dim, most=_MOST_FEATURES, why="each feature being compiled on its own")
         exponent = self.bandwidth_exponent
         if not isinstance(self.bandwidth, BandwidthRule):
             check_positive("bandwidth", self.bandwidth)
+            check_spread("bandwidth", self.bandwidth)
             if exponent is not None:
                 check_not_negative("bandwidth_exponent", exponent)
         elif exponent is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import theory
 from ..core.arguments import check_count, check_seed, nearest
 from ..core.base import Array
-from ..core.checks import size_is_traced
+from ..core.checks import key_of, size_is_traced
 from ..results.statistics import STATISTICS, statistics
 from ..sweeps.calls import Calls
 from ..sweeps.cells import Settings
@@ -130,7 +130,7 @@ def validate(
     def one_case(number: int) -> int:
         # The same device in every run: the compilation cache finds a program for its own device only.
         device = devices[number % len(devices)]
-        key = jax.random.fold_in(jax.random.key(seed), number)
+        key = jax.random.fold_in(key_of(seed), number)
         comparisons[number] = _compare(chosen[number], key, num_seeds, device)
         return number
 

@@ -28,15 +28,18 @@ from .signals import Ended, raise_ended
 from .sweep import Sweep
 from .validate import Validate
 
+_LONGEST_LINE = 2000  # characters of an error
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with exit code 2 and one line on stderr where the user has made a mistake."""
-    command = _parse(arguments)
     try:
+        command = _parse(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
             command.run()
     except (ValueError, OSError) as error:
+        _check_stdout()
         _fail(str(error))
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
@@ -57,8 +60,13 @@ def main_of_process() -> None:
     SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup.
     """
     raise_ended()
+    with contextlib.suppress(AttributeError):  # of what is no text file
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        main()
+        try:
+            main()
+        finally:
+            _check_stdout()
     except SystemExit as leaving:
         if isinstance(leaving.code, int) and leaving.code > 128:
             with contextlib.suppress(OSError):
@@ -66,6 +74,18 @@ def main_of_process() -> None:
                 sys.stderr.flush()
             os._exit(leaving.code)  # all that takes time is compilations for nobody
         raise
+
+
+def _check_stdout() -> None:
+    """Leave with one line on stderr where stdout takes no more, and quietly where nobody reads it."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # Python would try to write the rest as the process ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            sys.exit(128 + signal.SIGPIPE)
+        _fail(f"stdout: {error.strerror}; what was to be shown is lost, files are written all the same")
 
 
 def _parse(arguments: Sequence[str] | None) -> Any:
@@ -120,5 +140,9 @@ def _show_warning(shown: set[str], message: Warning | str, *where: Any, **option
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"collapsejax: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    if len(line) > _LONGEST_LINE:  # the cause is in front, the fix behind
+        line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+    with contextlib.suppress(OSError):
+        print(f"collapsejax: {line}", file=sys.stderr)
     sys.exit(2)

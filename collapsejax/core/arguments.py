@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import numpy as np
 
-
 MOST = 2**31 - 1  # what JAX counts and indexes with is int32
 WHOLE = 2**24  # up to which float32 counts one by one
 _SMALLEST, _LARGEST = 1e-30, 1e30  # numbers that leave float32 some room
@@ -25,6 +24,10 @@ def shown(value: Any) -> str:
         return f"{'-' if value < 0 else ''}2**{value.bit_length() - 1} or more"
     text = str(value) if isinstance(value, numbers.Number) else repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+
+
+def _power(number: float) -> str:
+    return f"{number:g}".replace("e+", "e")
 
 
 def check_count(name: str, value: Any, least: int = 1, most: int = MOST, why: str = "") -> None:
@@ -59,7 +62,7 @@ def check_not_negative(name: str, value: Any, most: float = _LARGEST) -> None:
     if not 0 <= value < np.inf:
         raise ValueError(f"{name}={shown(value)}: must be a finite number of at least 0")
     if value > most:
-        raise ValueError(f"{name}={shown(value)}: must be at most {most:g}, or float32 loses it")
+        raise ValueError(f"{name}={shown(value)}: must be at most {_power(most)}, or float32 loses it")
 
 
 def check_spread(name: str, value: Any) -> None:
@@ -73,7 +76,9 @@ def check_positive(name: str, value: Any, most: float = _LARGEST) -> None:
     if not 0 < value < np.inf:
         raise ValueError(f"{name}={shown(value)}: must be a finite number above 0")
     if not _SMALLEST <= value <= most:
-        raise ValueError(f"{name}={shown(value)}: must lie between {_SMALLEST:g} and {most:g}, or float32 loses it")
+        raise ValueError(
+            f"{name}={shown(value)}: must lie between {_SMALLEST:g} and {_power(most)}, or float32 loses it"
+        )
 
 
 def check_whole_float(name: str, value: int) -> None:

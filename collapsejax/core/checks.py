@@ -15,7 +15,6 @@ from .base import Array, Needs, SequenceSource, Source, Task, Workflow
 from .describe import fields_of
 from .pytree import Module, static
 
-
 _THREEFRY = "threefry2x32"
 
 
@@ -161,16 +160,17 @@ def _check_pool(task: Task, workflow: Workflow, num_samples: int, num_generation
         most, why = WHOLE, "float32 counts one by one"
     else:
         return
-    room = lambda size: max(jax.tree.leaves(workflow.capacity(size, num_generations + 1)))
-    if room(num_samples) <= most:
+    room = lambda size, length: max(jax.tree.leaves(workflow.capacity(size, length + 1)))
+    if (rows := room(num_samples, num_generations)) <= most:
         return
-    fits = num_samples * most // room(num_samples)
-    fewer = f"use at most num_samples={fits}, or fewer generations"
+    size, length = num_samples * most // rows, num_generations * most // rows - 1  # most pools grow with their product
+    fixes = [f"use at most num_samples={size}"] if size and room(size, num_generations) <= most else []
+    fixes += [f"use at most num_generations={length}"] if length > 0 and room(num_samples, length) <= most else []
     settings = [name for name, value in fields_of(workflow) if isinstance(value, int)]
-    lower = f"lower {', '.join([*settings, 'num_samples', 'num_generations'])}"
+    fix = " or ".join(fixes) or f"lower {', '.join([*settings, 'num_samples', 'num_generations'])}"
     raise ValueError(
-        f"num_samples={num_samples}, num_generations={num_generations}: workflow {workflow.name!r} pools "
-        f"{room(num_samples)} rows, and at most {most} {why}; {fewer if fits and room(fits) <= most else lower}"
+        f"num_samples={num_samples}, num_generations={num_generations}: workflow {workflow.name!r} pools {rows} rows, "
+        f"and at most {most} {why}; {fix}"
     )
 
 

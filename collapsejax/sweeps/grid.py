@@ -238,7 +238,9 @@ def _with_settings(workflows: Sequence[Workflow], paths: Mapping[str, tuple[str,
         for number, workflow in enumerate(workflows):
             own = [(name, place) for name, place in zip(paths, places, strict=True) if paths[name][0] == workflow.name]
             if (number, *own) not in made:
-                made[number, *own] = with_values(workflow, [(paths[name][1:], over[name][place]) for name, place in own])
+                made[number, *own] = with_values(
+                    workflow, [(paths[name][1:], over[name][place]) for name, place in own]
+                )
             lists[-1].append(made[number, *own])
     return lists
 

@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..loop import Experiment, Result, run
 
 def result_shapes(task: Task, workflow: Workflow, **options: Any) -> Result:
     """Shapes and dtypes of what `run` with these arguments returns. Raises as `run`."""
-    return jax.eval_shape(lambda key: run(key, task, workflow, **options), key_of(0))
+    return _shapes(lambda key: run(key, task, workflow, **options))
 
 
 def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
@@ -44,10 +44,13 @@ def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generat
         candidates = screened and task.sample_real(key, running.truth, workflow.num_candidates(num_samples))
         return running.truth, running.state, running.params, candidates if screened else ()
 
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(_shapes(held)))
+
+
+def _shapes(of_seed: Callable[[Array], Any]) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of indices that are too large, as whoever asks will find
-        leaves = jax.tree.leaves(jax.eval_shape(held, key_of(0)))
-    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+        warnings.filterwarnings("ignore", "Explicitly requested dtype")  # of sizes that will be found to be too large
+        return jax.eval_shape(of_seed, key_of(0))
 
 
 def bytes_of(compiled: Any) -> int:

@@ -18,6 +18,7 @@ _FEW_ROWS, _FEW = 10**5, 1000
 _MOST_TRIED = 4  # sizes
 _DIGITS = (10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)  # of sizes that are tried
 
+
 class _Experiment(NamedTuple):
     """What decides how large a seed is."""
 

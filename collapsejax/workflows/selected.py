@@ -47,8 +47,8 @@ class Selected(Workflow):
         check_share("error", self.error)
         if num_samples / MOST >= self.keep:
             raise ValueError(
-                f"keep={self.keep}: {num_samples / self.keep:.3g} candidates for num_samples={num_samples}, and at most "
-                f"{MOST} can be drawn; keep at least {num_samples / MOST:.2g}, or use fewer samples"
+                f"keep={self.keep}: {num_samples / self.keep:.3g} candidates for num_samples={num_samples}, and at "
+                f"most {MOST} can be drawn; keep at least {num_samples / MOST:.2g}, or use fewer samples"
             )
         self.inner.check(num_samples)
 

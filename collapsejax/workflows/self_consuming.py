@@ -11,7 +11,6 @@ from ..core.base import Array, Dataset, Needs, Workflow
 from ..core.pytree import static
 from ..data.rows import Rows
 
-
 _MOST_BATCHES = 200  # of a window, which a program holds apart: the time to compile it grows with their square
 
 

@@ -143,7 +143,7 @@ def test_iris_through_both_tasks(capsys):
         ("run gaussian --num-seeds 0", "num_seeds=0: must be at least 1"),
         ("run gaussian --num-samples 2.5", "--num-samples"),
         ("run gaussian --seed -1", "seed=-1: must be at least 0"),
-        ("run gaussian --seed 4294967296", "must be below 2**32"),
+        ("run gaussian --seed 4294967296", "seed=4294967296: must be at most 4294967295"),
         ("run gaussian --sigma2 nan", "sigma2=nan: must be a finite number above 0"),
         ("run gaussian --sigma2 -1", "sigma2=-1.0: must be a finite number above 0"),
         ("run gaussian --ddof 3", "ddof=3: must be 0"),

@@ -29,6 +29,7 @@ from .sweep import Sweep
 from .validate import Validate
 
 _LONGEST_LINE = 2000  # characters of an error
+_OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,13 +39,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
             command.run()
-    except (ValueError, OSError) as error:
-        _check_stdout()
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads what is shown
+        _stop_showing()
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        _stop_showing()
+        # Files that are written have a name in their errors, or say that they are a store.
+        nameless = error.errno is not None and error.filename is None
+        where = "what is shown, or a figure, could not be written; what is complete stays"
+        _fail(f"{error.strerror}: {where}" if nameless else str(error))
+    except ValueError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail(_OUT_OF_MEMORY)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        _fail("out of memory; use a smaller num_samples or num_generations, or --num-seeds in several runs")
+        _fail(_OUT_OF_MEMORY)
     except KeyboardInterrupt as interrupt:
         state = str(interrupt) or "results are written whole or not at all"
         what, number = (
@@ -63,10 +75,7 @@ def main_of_process() -> None:
     with contextlib.suppress(AttributeError):  # of what is no text file
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        try:
-            main()
-        finally:
-            _check_stdout()
+        main()
     except SystemExit as leaving:
         if isinstance(leaving.code, int) and leaving.code > 128:
             with contextlib.suppress(OSError):
@@ -76,16 +85,13 @@ def main_of_process() -> None:
         raise
 
 
-def _check_stdout() -> None:
-    """Leave with one line on stderr where stdout takes no more, and quietly where nobody reads it."""
+def _stop_showing() -> None:
+    """Have nothing more go to stdout if it takes no more: Python would try, and complain, as the process ends."""
     try:
         sys.stdout.flush()
-    except OSError as error:
-        with contextlib.suppress(OSError, ValueError):  # Python would try to write the rest as the process ends
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            sys.exit(128 + signal.SIGPIPE)
-        _fail(f"stdout: {error.strerror}; what was to be shown is lost, files are written all the same")
 
 
 def _parse(arguments: Sequence[str] | None) -> Any:
@@ -113,6 +119,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     except SystemExit as leaving:
         if leaving.code:
             _fail(_one_line(complaint.getvalue()))
+        sys.stdout.flush()
         raise
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 MOST = 2**31 - 1  # what JAX counts and indexes with is int32
+MOST_FEATURES = 2**16  # of which the random numbers for a matrix have counters of 32 bits
 WHOLE = 2**24  # up to which float32 counts one by one
 _SMALLEST, _LARGEST = 1e-30, 1e30  # numbers that leave float32 some room
 _LARGEST_SPREAD = 1e15  # whose square does so
@@ -21,7 +22,7 @@ _LONGEST = 60  # characters of a value in a message
 def shown(value: Any) -> str:
     """A value as a message shows it: shortened where it is long."""
     if isinstance(value, int) and not -(10**_LONGEST) < value < 10**_LONGEST:  # Python writes no more than 4300 digits
-        return f"{'-' if value < 0 else ''}2**{value.bit_length() - 1} or more"
+        return f"about {'-' if value < 0 else ''}2**{value.bit_length()}"
     text = str(value) if isinstance(value, numbers.Number) else repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 

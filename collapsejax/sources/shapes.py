@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.arguments import check_count, check_number, check_positive, check_spread
+from ..core.arguments import MOST_FEATURES, check_count, check_number, check_positive, check_spread
 from ..core.base import Array, Source
 from ..core.pytree import static
 from ..numerics.random import normal, normal_log_density
@@ -62,7 +62,7 @@ class GaussianSource(Source):
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("dim", self.dim)
+        check_count("dim", self.dim, most=MOST_FEATURES, why="whose square 32 bits can count")
 
     def check(self, num_samples: int) -> None:
         del num_samples

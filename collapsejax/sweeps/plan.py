@@ -187,8 +187,9 @@ def make_plan(
     if plan.out is not None:
         plan = plan._replace(manifest=check_place(plan.out, manifest))
     elif plan.kept_bytes > host_free_bytes():
-        size = f"{plan.kept_bytes / 2**30:.1f} GiB"
-        raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out")
+        size, fits = f"{plan.kept_bytes / 2**30:.1f} GiB", num_seeds * host_free_bytes() // plan.kept_bytes
+        fewer = f", or use at most num_seeds={fits}" if fits and not settings.summary else ""
+        raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out{fewer}")
     return plan
 
 

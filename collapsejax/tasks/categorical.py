@@ -87,7 +87,7 @@ class Categorical(Task):
             return
         if np.shape(self.probs) != (self.num_outcomes,):
             shape = f"{np.shape(self.probs)} for num_outcomes={self.num_outcomes}"
-            raise ValueError(f"probs: shape {shape}; give as many")
+            raise ValueError(f"probs: shape {shape}; give {self.num_outcomes} numbers")
         checked_probs(self.probs)
 
     def init(self, key: Array, num_samples: int) -> tuple[CategoricalTruth, None]:

@@ -111,7 +111,8 @@ class ExponentialFamily(Task):
             check_whole_float("num_samples", num_samples)
         if self.family == "poisson" and self.mean * num_samples >= 2**30:
             raise ValueError(
-                f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count"
+                f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count; use a mean "
+                f"below {2**30 / num_samples:.6g}"
             )
 
     def init(self, key: Array, num_samples: int) -> tuple[FamilyParams, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
@@ -102,7 +103,8 @@ class KDE(Task):
                 check_not_negative("bandwidth_exponent", exponent)
         elif exponent is not None:
             raise ValueError(
-                f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}"
+                f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}; leave it "
+                "out"
             )
         elif self.bandwidth.scaled and num_samples < 2:
             raise ValueError(f"num_samples={num_samples}: bandwidth {self.bandwidth.name!r} needs at least 2")
@@ -123,9 +125,11 @@ class KDE(Task):
         }
         if far:
             columns = ", ".join(f"{name} {spread:.3g}" for name, spread in far.items())
+            low, high = min(far.values()), max(far.values())
+            number = f"use 'scott-scaled', which goes by them, or a number near {math.sqrt(low * high):.3g}"
+            units = ", or standardize the table" if high > 2 * low or not 0.5 < low < 2 else ""  # it may be already
             warnings.warn(
-                f"bandwidth={shown}: is far from the standard deviations of the table ({columns}); 'scott-scaled' goes "
-                "by them, or standardize the table",
+                f"bandwidth={shown}: is far from the standard deviations of the table ({columns}); {number}{units}",
                 stacklevel=2,
             )
 

@@ -164,10 +164,14 @@ def _check_pool(task: Task, workflow: Workflow, num_samples: int, num_generation
     if (rows := room(num_samples, num_generations)) <= most:
         return
     size, length = num_samples * most // rows, num_generations * most // rows - 1  # most pools grow with their product
-    fixes = [f"use at most num_samples={size}"] if size and room(size, num_generations) <= most else []
-    fixes += [f"use at most num_generations={length}"] if length > 0 and room(num_samples, length) <= most else []
+    fixes = [f"num_samples={size}"] if size and room(size, num_generations) <= most else []
+    fixes += [f"num_generations={length}"] if length > 0 and room(num_samples, length) <= most else []
     settings = [name for name, value in fields_of(workflow) if isinstance(value, int)]
-    fix = " or ".join(fixes) or f"lower {', '.join([*settings, 'num_samples', 'num_generations'])}"
+    fix = (
+        f"use at most {' or '.join(fixes)}"
+        if fixes
+        else f"lower {', '.join([*settings, 'num_samples', 'num_generations'])}"
+    )
     raise ValueError(
         f"num_samples={num_samples}, num_generations={num_generations}: workflow {workflow.name!r} pools {rows} rows, "
         f"and at most {most} {why}; {fix}"

@@ -22,7 +22,7 @@ def memory(monkeypatch):
     ("task", "workflow", "sizes", "fix"),
     [
         (cj.Gaussian(50_000), "replace", {}, "dim=50000, use at most 15000"),
-        (cj.Gaussian(source=cj.sources.gaussian(2**16)), "replace", {}, "dim=65536, use at most 9000"),
+        (cj.Gaussian(source=cj.sources.gaussian(2**16)), "replace", {}, "dim=65536, use at most 10000"),
         (cj.LinearRegression(2**16), "accumulate", {}, "dim=65536, use at most 9000"),
         (cj.KDE(MOONS, 0.1, num_test=MOST), "replace", {}, "num_test=2147483647, use at most 80000000"),
         (cj.KDE(MOONS, 0.1), cj.FreshData(10**9), {}, "num_fresh=1000000000, use at most 80000000"),

@@ -147,7 +147,7 @@ def _show_warning(shown: set[str], message: Warning | str, *where: Any, **option
 
 
 def _fail(message: str) -> NoReturn:
-    line = " ".join(message.split())
+    line = " ".join(message.encode(errors="backslashreplace").decode().split())
     if len(line) > _LONGEST_LINE:  # the cause is in front, the fix behind
         line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
     with contextlib.suppress(OSError):

@@ -129,11 +129,15 @@ def test_the_flags_of_other_commands(capsys, folder):
     }
     cases = [(sized(arguments, flag), flag) for flag, arguments in commands.items()]
     cases += [(["validate"], flag) for flag in ("num_seeds", "seed", "only", "out", "plant")]
-    cases += [(["reproduce"], "seed"), (["reproduce", "gaussian"], "out")]
-    values = itertools.cycle(VALUES[1:-1])  # a whole number 0 and a name make a folder of `reproduce`
+    cases += [(["reproduce"], "seed")]
+    values = itertools.cycle(VALUES[1:])
     for (arguments, flag), value in zip(cases, values, strict=False):
         if complaint := outcome([*arguments, f"{_flag(flag)}={value}"], capsys, folder):
             wrong[arguments[0], flag, value[:20]] = complaint
+    (folder / "file").touch()
+    for value in ("a\0b", "", "file", "file/below"):
+        if complaint := outcome(["reproduce", "gaussian", "--out", value], capsys, folder):
+            wrong["reproduce", "out", value] = complaint
     for command, value in itertools.product(("info", "plot", "sweep"), ("a\0b", "x" * 100_000, "\udcff")):
         if complaint := outcome([command, value], capsys, folder):
             wrong[command, value[:20]] = complaint

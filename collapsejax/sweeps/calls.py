@@ -79,11 +79,6 @@ class Calls:
         if need > free and smaller:
             self._say(f"{shape} needs {need / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free: {smaller} instead")
             self._compile(smaller)
-        elif need > free / _SAFE_SHARE:  # a CPU would have the system end the process
-            raise ValueError(
-                f"num_samples: a seed needs {need / 2**30:.1f} GiB of memory, by the compiler's account, and "
-                f"{free / _SAFE_SHARE / 2**30:.1f} GiB are free; use fewer samples or generations, or a smaller model"
-            )
 
     def _shrink(self, error: jax.errors.JaxRuntimeError, shape: CallShape) -> None:
         smaller = shape.halved()

@@ -28,20 +28,35 @@ from .signals import Ended, raise_ended
 from .sweep import Sweep
 from .validate import Validate
 
+_LONGEST_LINE = 2000  # characters of an error
+_OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; leaves with exit code 2 and one line on stderr where the user has made a mistake."""
-    command = _parse(arguments)
     try:
+        command = _parse(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
             command.run()
-    except (ValueError, OSError) as error:
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads what is shown
+        _stop_showing()
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        _stop_showing()
+        # Files that are written have a name in their errors, or say that they are a store.
+        nameless = error.errno is not None and error.filename is None
+        where = "what is shown, or a figure, could not be written; what is complete stays"
+        _fail(f"{error.strerror}: {where}" if nameless else str(error))
+    except ValueError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail(_OUT_OF_MEMORY)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        _fail("out of memory; use a smaller num_samples or num_generations, or --num-seeds in several runs")
+        _fail(_OUT_OF_MEMORY)
     except KeyboardInterrupt as interrupt:
         state = str(interrupt) or "results are written whole or not at all"
         what, number = (
@@ -57,6 +72,8 @@ def main_of_process() -> None:
     SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup.
     """
     raise_ended()
+    with contextlib.suppress(AttributeError):  # of what is no text file
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
     except SystemExit as leaving:
@@ -66,6 +83,15 @@ def main_of_process() -> None:
                 sys.stderr.flush()
             os._exit(leaving.code)  # all that takes time is compilations for nobody
         raise
+
+
+def _stop_showing() -> None:
+    """Have nothing more go to stdout if it takes no more: Python would try, and complain, as the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(arguments: Sequence[str] | None) -> Any:
@@ -93,6 +119,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     except SystemExit as leaving:
         if leaving.code:
             _fail(_one_line(complaint.getvalue()))
+        sys.stdout.flush()
         raise
 
 
@@ -120,5 +147,9 @@ def _show_warning(shown: set[str], message: Warning | str, *where: Any, **option
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"collapsejax: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.encode(errors="backslashreplace").decode().split())
+    if len(line) > _LONGEST_LINE:  # the cause is in front, the fix behind
+        line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+    with contextlib.suppress(OSError):
+        print(f"collapsejax: {line}", file=sys.stderr)
     sys.exit(2)

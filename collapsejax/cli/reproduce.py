@@ -59,6 +59,8 @@ class Reproduce(Compiles):
         check_seed(self.seed)
         out = Path("reproduction" if self.out is None else check_name(self.out))
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
+        if out.exists() and not out.is_dir():
+            raise ValueError(f"out={out}: is a file; give a folder, or another name")
         folders = {study.name: out / f"{study.name}{suffix}" for study in studies}
         for folder in folders.values():
             make_folder(folder)

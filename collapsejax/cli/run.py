@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import jax
 import tyro
 
 from ..core.arguments import check_seed
 from ..core.base import Task
+from ..core.checks import key_of
 from ..core.describe import fields_of
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
 from ..store.figures import figure_place
-from ..store.files import checked_place
+from ..store.files import check_name, checked_place
 from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
 from ..workflows import PUBLISHED, find
@@ -75,13 +75,13 @@ class Simulation:
             figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
             with self._place() as out, output.progress() as progress:
-                options = dict(sizes, num_seeds=self.num_seeds, key=jax.random.key(self.seed))
+                options = dict(sizes, num_seeds=self.num_seeds, key=key_of(self.seed))
                 dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
-            output.print_tables(dataset, self.metric)
             if figure:
                 from .. import plots
 
                 figure.save(plots.curves(dataset, self.metric))
+        output.print_tables(dataset, self.metric)
         output.print_times(dataset)
         for path in (self.out, self.plot):
             if path is not None:
@@ -95,7 +95,7 @@ class Simulation:
                 yield scratch
         elif self.out is not None:
             with resumable(self.out):
-                yield Path(self.out)
+                yield Path(check_name(self.out))
         else:
             yield None
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import docstring_parser
 
-from ..core.arguments import nearest
+from ..core.arguments import nearest, shown
 from ..core.base import SequenceSource, Source, Task, Workflow
 from ..sources import SEQUENCES, SHAPES, make, table
 from ..tasks import KDE, TASKS, Categorical, Transformer
@@ -150,7 +150,9 @@ def check(path: Sequence[str | int], value: Any, kinds: Sequence[Any]) -> None:
     if not _fits(value, kinds):
         items = value if isinstance(value, list) else [value]
         wrong = next((item for item in items if not _fits(item, kinds)), value)
-        raise FieldError(path, f"{wrong!r}: want {' or '.join(map(_name, kinds))}")
+        raise FieldError(path, f"{shown(wrong)}: want {' or '.join(map(_name, kinds))}")
+    if "\0" in "".join(part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str)):
+        raise FieldError(path, f"{shown(value)}: holds a NUL character; leave it out")
 
 
 def _value(path: Sequence[str | int], value: Any, kinds: Sequence[Any]) -> tuple[Any, dict[str, list]]:

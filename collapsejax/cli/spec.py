@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from ..core.arguments import check_seed, nearest
+from ..core.arguments import check_seed, nearest, shown
+from ..core.checks import key_of
+from ..store.files import check_name
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
 from .flags import WORKFLOWS_HELP, optional
 from .schema import MAKERS, FieldError, check, make_task, make_workflows, names, settings
 
+_MOST_BYTES = 2**20  # of a file, which takes seconds to parse
 _NEEDED = ("task", "workflow", "num_samples", "num_generations", "num_seeds")
 
 
@@ -54,12 +55,16 @@ def read(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no TOML; says where.
     """
-    path = Path(path)
+    path = Path(check_name(path))
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; check the path")
+    if (size := path.stat().st_size) > _MOST_BYTES:
+        raise ValueError(f"{path}: {size} bytes, and a specification has at most {_MOST_BYTES}; give a shorter one")
     try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: not a TOML file (its lists or tables are nested too deeply)") from None
+    except ValueError as error:  # also of bytes that are no text, and of a number of thousands of digits
         raise ValueError(f"{path}: not a TOML file ({error})") from None
 
 
@@ -71,7 +76,7 @@ def line_of(path: str | Path, field: Sequence[str | int]) -> str:
     lines: dict[tuple, int] = {}
     places: Counter = Counter()
     table: tuple = ()
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
         if heading := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
             table = tuple(heading[2].split("."))
             if heading[1] == "[[":
@@ -123,7 +128,7 @@ def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
         if name in known:
             check((name,), value, known[name].kinds)
     if (task := fields.get("task")) not in (None, *TASKS):
-        raise FieldError(("task",), f"there is no {task!r}; {nearest(task, TASKS)}")
+        raise FieldError(("task",), f"there is no {shown(task)}; {nearest(task, TASKS)}")
     tables = [*([task] if task else TASKS), *WORKFLOWS]
     for name in fields:
         if name not in (*known, *tables):
@@ -139,4 +144,4 @@ def arguments(fields: Mapping[str, Any]) -> dict[str, Any]:
     over = of_task | over
     if isinstance(given["num_samples"], list):
         over["num_samples"] = given.pop("num_samples")
-    return {"task": made, "workflows": workflows, "over": over, "key": jax.random.key(fields.get("seed", 0))} | given
+    return {"task": made, "workflows": workflows, "over": over, "key": key_of(fields.get("seed", 0))} | given

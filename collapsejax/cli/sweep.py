@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import tyro
 
+from ..core.arguments import check_count
 from ..sweeps.execution import Execution
 from ..sweeps.plan import make_plan
 from ..sweeps.run import carry_out, rehearse
@@ -109,8 +110,9 @@ class Sweep(Compiles):
         told = (self.coordinator, self.num_processes, self.process_id)
         if any(value is None for value in told) and any(value is not None for value in told):
             raise ValueError("coordinator, num_processes and process_id: give all three of them, or none")
-        if self.coordinator and not 0 <= self.process_id < self.num_processes:
-            raise ValueError(f"process_id={self.process_id}: must be from 0 to num_processes - 1")
+        if self.coordinator:
+            check_count("num_processes", self.num_processes)
+            check_count("process_id", self.process_id, least=0, most=self.num_processes - 1)
         # No process's devices talk to another's; without this setting the CPU's would even to one another.
         jax.config.update("jax_cpu_collectives_implementation", None)
         split_cpu(self.devices)

@@ -11,54 +11,87 @@ from typing import Any
 import jax
 import numpy as np
 
+MOST = 2**31 - 1  # what JAX counts and indexes with is int32
+MOST_FEATURES = 2**16  # of which the random numbers for a matrix have counters of 32 bits
+WHOLE = 2**24  # up to which float32 counts one by one
+_SMALLEST, _LARGEST = 1e-30, 1e30  # numbers that leave float32 some room
+_LARGEST_SPREAD = 1e15  # whose square does so
+_LONGEST = 60  # characters of a value in a message
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Raise ValueError unless `value` is an integer of at least `least`."""
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: shortened where it is long."""
+    if isinstance(value, int) and not -(10**_LONGEST) < value < 10**_LONGEST:  # Python writes no more than 4300 digits
+        return f"about {'-' if value < 0 else ''}2**{value.bit_length()}"
+    text = str(value) if isinstance(value, numbers.Number) else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+
+
+def _power(number: float) -> str:
+    return f"{number:g}".replace("e+", "e")
+
+
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST, why: str = "") -> None:
+    """Raise ValueError unless `value` is an integer from `least` to `most`, beyond which it cannot be: `why`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ValueError(f"{name}={value!r}: must be a whole number")
+        raise ValueError(f"{name}={shown(value)}: must be a whole number")
     if value < least:
-        raise ValueError(f"{name}={value}: must be at least {least}")
+        raise ValueError(f"{name}={shown(value)}: must be at least {least}")
+    if value > most:
+        raise ValueError(f"{name}={shown(value)}: must be at most {most}{why and f', {why}'}")
 
 
 def check_seed(value: Any) -> None:
     """Raise ValueError unless `value` can be the seed of a key: a whole number from 0 to 2**32 - 1."""
-    check_count("seed", value, least=0)
-    if value >= 2**32:
-        raise ValueError(f"seed={value}: must be below 2**32")
+    check_count("seed", value, least=0, most=2**32 - 1)
 
 
-def _check_number(name: str, value: Any) -> None:
-    if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.number):
-        raise ValueError(f"{name}={value!r}: must be a number")
+def check_number(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is a real number that a float can hold."""
+    try:
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        number = np.asarray(float(value) if whole else value)
+    except OverflowError:
+        raise ValueError(f"{name}={shown(value)}: is beyond what a float can hold; use a smaller number") from None
+    if number.ndim or not np.issubdtype(number.dtype, np.number) or np.iscomplexobj(number):
+        raise ValueError(f"{name}={shown(value)}: must be a number")
 
 
-def check_not_negative(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is a finite number of at least 0."""
-    _check_number(name, value)
+def check_not_negative(name: str, value: Any, most: float = _LARGEST) -> None:
+    """Raise ValueError unless `value` is a number from 0 to `most`."""
+    check_number(name, value)
     if not 0 <= value < np.inf:
-        raise ValueError(f"{name}={value}: must be a finite number of at least 0")
+        raise ValueError(f"{name}={shown(value)}: must be a finite number of at least 0")
+    if value > most:
+        raise ValueError(f"{name}={shown(value)}: must be at most {_power(most)}, or float32 loses it")
 
 
-def check_positive(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is above zero and well within float32's range."""
-    _check_number(name, value)
-    if not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name}={value}: must be a finite number above 0")
-    if not 1e-30 <= value <= 1e30:
-        raise ValueError(f"{name}={value}: must lie between 1e-30 and 1e30, or float32 loses it; change the units")
+def check_spread(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is a number of at least 0 whose square is within float32's range."""
+    check_not_negative(name, value, _LARGEST_SPREAD)
 
 
-def check_whole_float(num_samples: int) -> None:
+def check_positive(name: str, value: Any, most: float = _LARGEST) -> None:
+    """Raise ValueError unless `value` is above zero and well within float32's range, at most `most`."""
+    check_number(name, value)
+    if not 0 < value < np.inf:
+        raise ValueError(f"{name}={shown(value)}: must be a finite number above 0")
+    if not _SMALLEST <= value <= most:
+        raise ValueError(
+            f"{name}={shown(value)}: must lie between {_SMALLEST:g} and {_power(most)}, or float32 loses it"
+        )
+
+
+def check_whole_float(name: str, value: int) -> None:
     """Raise ValueError for more rows than float32 can count one by one."""
-    if num_samples > 2**24:
-        raise ValueError(f"num_samples={num_samples}: counts are whole in float32 up to 2**24; use at most that")
+    check_count(name, value, most=WHOLE, why="up to which float32 counts one by one")
 
 
 def check_share(name: str, value: Any, *, zero: bool = True) -> None:
     """Raise ValueError unless `value` lies in [0, 1], or in (0, 1] without `zero`."""
-    _check_number(name, value)
+    check_number(name, value)
     if not 0 <= value <= 1 or (value == 0 and not zero):
-        raise ValueError(f"{name}={value}: must lie between 0 and 1{'' if zero else ', and above 0'}")
+        raise ValueError(f"{name}={shown(value)}: must lie between 0 and 1{'' if zero else ', and above 0'}")
 
 
 def checked_probs(probs: Any) -> np.ndarray:

@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_count, check_is
+from .arguments import MOST, WHOLE, check_count, check_is
 from .base import Array, Needs, SequenceSource, Source, Task, Workflow
+from .describe import fields_of
 from .pytree import Module, static
+
+_THREEFRY = "threefry2x32"
 
 
 class Within(Module):
@@ -59,20 +62,37 @@ def runs_in_turn(task: Task, platform: str, asked: bool | None) -> bool:
     return task.long_running and platform == "cpu" if asked is None else bool(asked)
 
 
+def key_of(seed: int) -> Array:
+    """The key of a seed, whatever implementation JAX makes keys of by default."""
+    return jax.random.key(seed, impl=_THREEFRY)
+
+
 def check_key(key: Any) -> None:
-    """Raise ValueError unless this is one typed key."""
+    """Raise ValueError unless this is one typed key, of threefry."""
     if not _are_keys(key) or key.ndim:
         raise ValueError(f"key={key!r}: want one typed key, as from jax.random.key(0)")
+    _check_threefry("key", key)
 
 
 def check_keys(keys: Any) -> None:
-    """Raise ValueError unless these are typed keys (S,)."""
+    """Raise ValueError unless these are typed keys (S,), of threefry."""
     if not _are_keys(keys) or keys.ndim != 1:
         raise ValueError("keys: want typed keys of shape (S,), as from collapsejax.seed_keys(jax.random.key(0), S)")
+    _check_threefry("keys", keys)
 
 
 def _are_keys(keys: Any) -> bool:
     return isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+
+
+def _check_threefry(name: str, keys: Array) -> None:
+    """Others give a seed among others other bits than alone."""
+    kind = str(jax.random.key_impl(keys))
+    if not kind.startswith(_THREEFRY):  # `fused` gives the same bits
+        raise ValueError(
+            f"{name}: of {kind}, whose numbers depend on what is drawn beside them; make it by "
+            f'jax.random.key(seed, impl="{_THREEFRY}")'
+        )
 
 
 def check_task(task: Any) -> None:
@@ -111,8 +131,6 @@ def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, 
     sizes = [size.item() if isinstance(size, np.generic | np.ndarray | jax.Array) else size for size in sizes]
     for size in sizes:
         check_count("num_samples", size)
-        if size >= 2**31:
-            raise ValueError(f"num_samples={size}: must be below 2**31")
     if np.ndim(num_samples):
         if len(sizes) != num_generations:
             raise ValueError(
@@ -126,11 +144,38 @@ def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, 
     for part in (task, workflow):
         for size in sorted({min(sizes), max(sizes)}):
             part.check(size)
+    _check_pool(task, workflow, -(-sum(sizes) // len(sizes)), num_generations, rows)
     if workflow.screen is not None and task.log_density is None:
         raise ValueError(
             f"workflow {workflow.name!r}: a verifier needs the true log-density, which is not known for this task and "
             "its source; choose another source, or give the task a method log_density(truth, values)"
         )
+
+
+def _check_pool(task: Task, workflow: Workflow, num_samples: int, num_generations: int, rows: bool) -> None:
+    """Raise ValueError for more rows in a pool than can be indexed or, where summaries are drawn from, counted."""
+    if task.exact_law is None or uses_rows(task, workflow, rows):
+        most, why = MOST, "can be indexed"
+    elif workflow.needs == Needs.DRAWS:
+        most, why = WHOLE, "float32 counts one by one"
+    else:
+        return
+    room = lambda size, length: max(jax.tree.leaves(workflow.capacity(size, length + 1)))
+    if (rows := room(num_samples, num_generations)) <= most:
+        return
+    size, length = num_samples * most // rows, num_generations * most // rows - 1  # most pools grow with their product
+    fixes = [f"num_samples={size}"] if size and room(size, num_generations) <= most else []
+    fixes += [f"num_generations={length}"] if length > 0 and room(num_samples, length) <= most else []
+    settings = [name for name, value in fields_of(workflow) if isinstance(value, int)]
+    fix = (
+        f"use at most {' or '.join(fixes)}"
+        if fixes
+        else f"lower {', '.join([*settings, 'num_samples', 'num_generations'])}"
+    )
+    raise ValueError(
+        f"num_samples={num_samples}, num_generations={num_generations}: workflow {workflow.name!r} pools {rows} rows, "
+        f"and at most {most} {why}; {fix}"
+    )
 
 
 def check_metrics_of(task: Task, metrics: Any) -> None:

@@ -22,6 +22,7 @@ from .layers import attend, dense, lookup, merge_heads, rotate, rotation, split_
 
 POSITIONS = ("learned", "rotary")
 DTYPES = ("float32", "bfloat16")
+_MOST_BLOCKS, _LARGEST = 100, 2**14  # attention is to all tokens before: its memory grows with the window's square
 _SCALE = 0.02  # of embeddings, and so of logits: an untrained model predicts all symbols with nearly equal probability
 
 
@@ -109,8 +110,9 @@ class Decoder(nn.Module):
         check_count("vocab_size", self.vocab_size, least=2)
         if self.vocab_size > 256:
             raise ValueError(f"vocab_size={self.vocab_size}: tokens are bytes; use at most 256")
-        for name in ("window", "width", "depth", "heads", "mlp_ratio"):
-            check_count(name, getattr(self, name))
+        check_count("depth", self.depth, most=_MOST_BLOCKS, why="each block being compiled on its own")
+        for name in ("window", "width", "heads", "mlp_ratio"):
+            check_count(name, getattr(self, name), most=_LARGEST)
         for name, known in (("positions", POSITIONS), ("dtype", DTYPES)):
             if getattr(self, name) not in known:
                 value = getattr(self, name)

@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..core.arguments import check_count, check_not_negative, check_positive, check_share
+from ..core.arguments import WHOLE, check_count, check_not_negative, check_positive, check_share
 from ..core.base import Array, PyTree
 from ..core.pytree import Module, static
 from ..data.rows import Rows
 from ..numerics.threefry import fused
 from .decoder import Decoder, log_likelihood_of
+
+_MOST_EPOCHS = 1e5  # their steps are counted in int32
 
 
 class Training(Module):
@@ -48,9 +50,9 @@ class Training(Module):
             given = f"num_steps={self.num_steps}, num_epochs={self.num_epochs}"
             raise ValueError(f"{given}: give one of them, and None for the other")
         if self.num_steps is not None:
-            check_count("num_steps", self.num_steps)
+            check_count("num_steps", self.num_steps, most=WHOLE)
         if self.num_epochs is not None:
-            check_positive("num_epochs", self.num_epochs)
+            check_positive("num_epochs", self.num_epochs, most=_MOST_EPOCHS)
         check_positive("learning_rate", self.learning_rate)
         check_not_negative("weight_decay", self.weight_decay)
         check_share("warmup_share", self.warmup_share)

@@ -92,7 +92,7 @@ def wishart_factor(key: Array, dim: int, degrees: Array) -> Array:
     k_chi, k_normal = jax.random.split(fused(key))
     diagonal = chi(k_chi, jnp.where(present, left, 1))
     # Drawn for the upper triangle too: that takes less time than putting others into their places.
-    lower = jnp.where(np.tri(dim, k=-1, dtype=bool), normal(k_normal, (dim, dim)), jnp.diag(diagonal))
+    lower = jnp.where(jnp.tri(dim, k=-1, dtype=bool), normal(k_normal, (dim, dim)), jnp.diag(diagonal))
     return jnp.where(present[None, :], lower, 0.0)
 
 

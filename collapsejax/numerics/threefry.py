@@ -34,7 +34,14 @@ def _hash(low: Array, high: Array, a: Array, b: Array) -> tuple[Array, Array]:
     return a, b
 
 
+def _check_length(number: int) -> None:
+    """Raise ValueError for more numbers in one draw than have counters of their own, and so are different."""
+    if number > 2**32:
+        raise ValueError(f"{number} random numbers in one draw: at most 2**32 differ; use fewer rows or features")
+
+
 def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    _check_length(math.prod(shape))
     place = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     return jnp.zeros_like(place), place
 
@@ -94,6 +101,7 @@ def bits_by_column(key: Array, num_rows: int, num_columns: int) -> Array:
     key = fused(key)
     if jax.random.key_impl(key) != _FUSED:
         return jax.random.bits(key, (num_rows, num_columns), jnp.uint32).T
+    _check_length(num_rows * num_columns)
     row, column = (jax.lax.broadcasted_iota(jnp.uint32, (num_columns, num_rows), axis) for axis in (1, 0))
     place = row * np.uint32(num_columns) + column
     a, b = _hash(*jax.random.key_data(key), jnp.zeros_like(place), place)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.arguments import check_count, check_not_negative, check_positive
+from ..core.arguments import MOST_FEATURES, check_count, check_number, check_positive, check_spread
 from ..core.base import Array, Source
 from ..core.pytree import static
 from ..numerics.random import normal, normal_log_density
@@ -23,7 +23,7 @@ from ..numerics.random import normal, normal_log_density
 def _check_noise(self: Any, num_samples: int) -> None:
     """`check` of a source with a standard deviation `noise`."""
     del num_samples
-    check_not_negative("noise", self.noise)
+    check_spread("noise", self.noise)
 
 
 _NODES = 512  # of a quadrature over half a circle
@@ -62,7 +62,7 @@ class GaussianSource(Source):
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("dim", self.dim)
+        check_count("dim", self.dim, most=MOST_FEATURES, why="whose square 32 bits can count")
 
     def check(self, num_samples: int) -> None:
         del num_samples
@@ -196,6 +196,7 @@ class Circles(Source):
 
     def check(self, num_samples: int) -> None:
         _check_noise(self, num_samples)
+        check_number("factor", self.factor)
         if not 0 <= self.factor < 1:
             raise ValueError(f"factor={self.factor}: the inner radius must be at least 0 and below 1")
 

@@ -186,7 +186,7 @@ def _windows(
     if not windows_of:
         raise ValueError(f"{corpus}: holds nothing but white space; there is no text")
     if not kept:
-        raise ValueError(f"window={window}: longer than any text in {corpus} ({longest} tokens); use a shorter one")
+        raise ValueError(f"window={window}: longer than any text in {corpus} ({longest} tokens); use at most that")
     owners = np.repeat(np.arange(len(windows_of), dtype=np.int32), list(windows_of.values()))
     counts = dict(num_tokens=num_tokens, num_unknown=num_unknown, sha256=digest.hexdigest())
     return np.frombuffer(kept, np.uint8).reshape(-1, window), owners, list(windows_of), counts

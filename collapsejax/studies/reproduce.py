@@ -15,7 +15,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from ..core.arguments import check_count
+from ..core.arguments import check_seed
+from ..core.checks import key_of
 from ..core.describe import describe
 from ..experiments.collapse_time import until_collapse
 from ..experiments.synthetic_value import synthetic_value
@@ -62,7 +63,7 @@ def simulate(study: Study, folder: Path, *, seed: int, devices: Sequence[jax.Dev
 
     Raises ValueError for a seed below 0, and for a store of something else.
     """
-    check_count("seed", seed, least=0)
+    check_seed(seed)
     began, stop, told, parts = time.perf_counter(), threading.Event(), {}, study.parts
 
     def one_part(place: int, name: str) -> tuple[xr.Dataset, bool]:
@@ -76,7 +77,7 @@ def simulate(study: Study, folder: Path, *, seed: int, devices: Sequence[jax.Dev
         # The same device in every run: a compiled program that was kept is found for its own device alone.
         device = devices[place % len(devices)]
         with jax.default_device(device):
-            run = _Run(study.num_seeds, jax.random.key(seed), folder / f"{name}.zarr", device, tell)
+            run = _Run(study.num_seeds, key_of(seed), folder / f"{name}.zarr", device, tell)
             return _simulated(parts[name], run)
 
     with ThreadPoolExecutor(len(devices)) as threads:

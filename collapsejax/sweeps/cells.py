@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import Array, Needs, Task, Workflow
-from ..core.checks import Within, is_paddable, size_is_traced, uses_rows
+from ..core.checks import Within, is_paddable, key_of, size_is_traced, uses_rows
 from ..loop import Result, as_array
 from ..results.dataset import SAMPLES
 from .grid import Cell, Experiments, Grid
@@ -90,7 +90,7 @@ def with_like_workflows(cells: Sequence[Cell]) -> list[Cell]:
     return [cell._replace(workflow=workflow) for cell, workflow in zip(cells, workflows, strict=True)]
 
 
-def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[list[int]]:
+def grouped(grid: Grid, settings: Settings, num_seeds: int) -> list[list[int]]:
     """The numbers of the cells that share a program, for each program, in the order of their first cells."""
     groups: dict[Any, list[int]] = {}
     for number, cell in enumerate(grid.cells):
@@ -110,17 +110,13 @@ def grouped(grid: Grid, settings: Settings, num_seeds: int, key: Array) -> list[
         if size_is_traced(cell.task, cell.workflow, settings.rows):
             parts.append(numbers)
         else:
-            pads = is_paddable(cell.task, cell.workflow) and _rows_are_on_their_own(key)
+            # Else JAX's random numbers for a row depend on how many rows they are drawn for.
+            pads = is_paddable(cell.task, cell.workflow) and jax.config.jax_threefry_partitionable
             each = {grid.workflow_of(grid.cells[number]): grid.cells[number] for number in reversed(numbers)}.values()
             cost = max(_numbers_a_row(cell, settings) for cell in each) if pads else np.inf
             cost *= num_seeds * settings.num_generations
             parts += _sharing_room(grid, numbers, cost)
     return sorted(parts)
-
-
-def _rows_are_on_their_own(key: Array) -> bool:
-    """Whether JAX's random numbers for a row do not depend on how many rows they are drawn for."""
-    return str(jax.random.key_impl(key)) == "threefry2x32" and jax.config.jax_threefry_partitionable
 
 
 def _sharing_room(grid: Grid, numbers: list[int], cost: float) -> list[list[int]]:
@@ -144,7 +140,7 @@ def _sharing_room(grid: Grid, numbers: list[int], cost: float) -> list[list[int]
 def _numbers_a_row(cell: Cell, settings: Settings) -> float:
     """Numbers that each row of a batch adds to what a generation handles: its own, or those of all rows in a pool."""
     task, n = cell.task, cell.num_samples
-    rows = jax.eval_shape(lambda key: task.sample_real(key, task.init(key, n)[0], n), jax.random.key(0))
+    rows = jax.eval_shape(lambda key: task.sample_real(key, task.init(key, n)[0], n), key_of(0))
     numbers = sum(leaf.size for leaf in jax.tree.leaves(rows)) / n
     if cell.workflow.needs == Needs.DRAWS:
         return numbers

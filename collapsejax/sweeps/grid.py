@@ -131,7 +131,7 @@ def expand(
     if number > MOST_CELLS:
         lengths = " x ".join(f"{len(labels)} {name}" for name, labels in dims.items())
         raise ValueError(f"{lengths}: {number} cells are more than {MOST_CELLS}; sweep over fewer values")
-    tasks = [_with(task, zip(in_task.values(), values, strict=True)) for values in _product(over, in_task)]
+    tasks = [with_values(task, zip(in_task.values(), values, strict=True)) for values in _product(over, in_task)]
     lists = _with_settings(workflows, in_workflows, over)
     indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
     experiments = ((a, b, size) for a in tasks for group in lists for b in group for size in sizes)
@@ -169,8 +169,8 @@ def _checked(over: Any) -> dict[str, list]:
 
 def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[str, ...], bool]:
     """Where a field is: its path in the task (True), or behind a workflow's name in that workflow (False)."""
-    of_task = _paths(task)
-    of_workflows = [(workflow.name, *path) for workflow in workflows for path in _paths(workflow)]
+    of_task = paths_of(task)
+    of_workflows = [(workflow.name, *path) for workflow in workflows for path in paths_of(workflow)]
     wanted = tuple(name.split("."))
     if wanted in of_task:
         return wanted, True
@@ -190,11 +190,11 @@ def _path(name: str, task: Task, workflows: Sequence[Workflow]) -> tuple[tuple[s
     )
 
 
-def _paths(config: Module) -> list[tuple[str, ...]]:
+def paths_of(config: Module) -> list[tuple[str, ...]]:
     """Paths of the fields of a configuration, and of configurations in its fields."""
     paths = []
     for name, value in fields_of(config):
-        inner = _paths(value) if isinstance(value, Module) else []
+        inner = paths_of(value) if isinstance(value, Module) else []
         paths += [(name,), *((name, *path) for path in inner)]
     return paths
 
@@ -238,12 +238,14 @@ def _with_settings(workflows: Sequence[Workflow], paths: Mapping[str, tuple[str,
         for number, workflow in enumerate(workflows):
             own = [(name, place) for name, place in zip(paths, places, strict=True) if paths[name][0] == workflow.name]
             if (number, *own) not in made:
-                made[number, *own] = _with(workflow, [(paths[name][1:], over[name][place]) for name, place in own])
+                made[number, *own] = with_values(
+                    workflow, [(paths[name][1:], over[name][place]) for name, place in own]
+                )
             lists[-1].append(made[number, *own])
     return lists
 
 
-def _with(config: Any, changes: Any) -> Any:
+def with_values(config: Any, changes: Any) -> Any:
     """`config` with values at paths: (path, value) pairs. It is made anew once, so that it checks them together."""
     inner: dict[str, list] = {}
     for path, value in changes:
@@ -255,7 +257,7 @@ def _with(config: Any, changes: Any) -> Any:
     for name, group in inner.items():
         whole = [value for path, value in group if not path]
         base = whole[-1] if whole else known[name]
-        replaced[name] = _with(base, [(path, value) for path, value in group if path])
+        replaced[name] = with_values(base, [(path, value) for path, value in group if path])
     return dataclasses.replace(config, **replaced) if replaced else config
 
 

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from ..core.base import Task, Workflow
+from ..core.base import Array, Task, Workflow
+from ..core.checks import key_of
 from ..loop import Experiment, Result, run
 
 
 def result_shapes(task: Task, workflow: Workflow, **options: Any) -> Result:
     """Shapes and dtypes of what `run` with these arguments returns. Raises as `run`."""
-    return jax.eval_shape(lambda key: run(key, task, workflow, **options), jax.random.key(0))
+    return _shapes(lambda key: run(key, task, workflow, **options))
 
 
 def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
@@ -28,14 +31,26 @@ def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:
 
 
 def state_bytes(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int, rows: bool = False) -> int:
-    """Bytes that one seed carries from generation to generation: what bounds the seeds that fit into memory.
+    """Bytes that one seed carries from generation to generation, and those of candidates that a verifier looks at.
 
-    Raises as `run`.
+    They bound the seeds that fit into memory. Raises as `run`.
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
-    running = jax.eval_shape(Experiment.of(task, workflow, **sizes, rows=rows).begin, jax.random.key(0))
-    carried = jax.tree.leaves((running.truth, running.state, running.params))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in carried)
+    experiment = Experiment.of(task, workflow, **sizes, rows=rows)
+
+    def held(key: Array) -> Any:
+        running = experiment.begin(key)
+        screened = workflow.screen is not None
+        candidates = screened and task.sample_real(key, running.truth, workflow.num_candidates(num_samples))
+        return running.truth, running.state, running.params, candidates if screened else ()
+
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(_shapes(held)))
+
+
+def _shapes(of_seed: Callable[[Array], Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Explicitly requested dtype")  # of sizes that will be found to be too large
+        return jax.eval_shape(of_seed, key_of(0))
 
 
 def bytes_of(compiled: Any) -> int:

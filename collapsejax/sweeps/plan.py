@@ -29,6 +29,7 @@ from .execution import Execution
 from .grid import Cell, Experiments, Grid, Over, expand
 from .memory import free_bytes, host_free_bytes, metric_names, result_shapes, state_bytes
 from .program import CallShape
+from .smallest import check_one_seed
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _BATCH, _SMALLEST_BATCH = 4096, 16
@@ -144,11 +145,13 @@ def make_plan(
     first = grid.cells[0]
     in_turn = runs_in_turn(first.task, devices[0].platform, execution.in_turn)
     settings = Settings(num_generations, rows, keep == "summary", devices, in_turn)
-    for cell in Experiments.of(grid.cells).cells:
+    different = Experiments.of(grid.cells).cells
+    for cell in different:
         check_run(cell.task, cell.workflow, cell.num_samples, num_generations, rows)
-    groups = grouped(grid, settings, num_seeds, key)
+    groups = grouped(grid, settings, num_seeds)
     sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)
     metrics = in_order(metric_names(first.task, first.workflow, **sizes))
+    check_one_seed(different, num_generations, rows, lambda length: 4 * length * len(metrics), free_bytes(devices[0]))
     if taken := {*metrics} & {*grid.dims, *RESERVED}:
         raise ValueError(f"metric {min(taken)!r}: results need this name for something else; rename the metric")
     samples = None if settings.summary else _samples([grid.cells[numbers[0]] for numbers in groups], settings)
@@ -184,16 +187,15 @@ def make_plan(
     if plan.out is not None:
         plan = plan._replace(manifest=check_place(plan.out, manifest))
     elif plan.kept_bytes > host_free_bytes():
-        size = f"{plan.kept_bytes / 2**30:.1f} GiB"
-        raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out")
+        size, fits = f"{plan.kept_bytes / 2**30:.1f} GiB", num_seeds * host_free_bytes() // plan.kept_bytes
+        fewer = f", or use at most num_seeds={fits}" if fits and not settings.summary else ""
+        raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out{fewer}")
     return plan
 
 
 def _check(num_generations: int, num_seeds: int, keep: str, out: str | Path | None, share: tuple[int, int]) -> None:
     check_count("num_generations", num_generations)
     check_count("num_seeds", num_seeds)
-    if num_seeds >= 2**31:
-        raise ValueError(f"num_seeds={num_seeds}: must be below 2**31")
     if keep not in ("seeds", "summary"):
         raise ValueError(f"keep={keep!r}: must be 'seeds' or 'summary'")
     if share[1] > 1 and out is None:

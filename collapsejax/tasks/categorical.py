@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import xlogy
 
-from ..core.arguments import check_count, check_positive, check_whole_float, checked_probs, nearest
+from ..core.arguments import WHOLE, check_count, check_positive, check_whole_float, checked_probs, nearest
 from ..core.base import Array, ExactLaw, Needs, Task
 from ..core.pytree import Module, static
 from ..data.counts import Counts
@@ -60,7 +60,7 @@ class Categorical(Task):
 
     Literal rows (`rows=True`, or a workflow that looks at rows) are drawn with 23 bits: probabilities to some 1e-7.
 
-    Raises ValueError for fewer than 2 outcomes, and for the name of no probabilities.
+    Raises ValueError for fewer than 2 outcomes or more than 2^24, and for the name of no probabilities.
     """
 
     num_outcomes: int = static(default=2)
@@ -72,7 +72,7 @@ class Categorical(Task):
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("num_outcomes", self.num_outcomes, least=2)
+        check_count("num_outcomes", self.num_outcomes, least=2, most=WHOLE)
         probs = "uniform" if self.probs is None else self.probs
         if isinstance(probs, str):
             if probs not in PROBS_RULES:
@@ -81,13 +81,13 @@ class Categorical(Task):
         object.__setattr__(self, "probs", np.asarray(probs, np.float64) if isinstance(probs, tuple | list) else probs)
 
     def check(self, num_samples: int) -> None:
-        check_whole_float(num_samples)
+        check_whole_float("num_samples", num_samples)
         check_positive("sampling_temperature", self.sampling_temperature)
         if isinstance(self.probs, ProbsRule):
             return
         if np.shape(self.probs) != (self.num_outcomes,):
             shape = f"{np.shape(self.probs)} for num_outcomes={self.num_outcomes}"
-            raise ValueError(f"probs: shape {shape}; give as many")
+            raise ValueError(f"probs: shape {shape}; give {self.num_outcomes} numbers")
         checked_probs(self.probs)
 
     def init(self, key: Array, num_samples: int) -> tuple[CategoricalTruth, None]:

@@ -108,10 +108,11 @@ class ExponentialFamily(Task):
         if self.shape < 0.5:
             raise ValueError(f"shape={self.shape}: must be at least 0.5")
         if self.family == "bernoulli":
-            check_whole_float(num_samples)
+            check_whole_float("num_samples", num_samples)
         if self.family == "poisson" and self.mean * num_samples >= 2**30:
             raise ValueError(
-                f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count"
+                f"mean={self.mean}: times num_samples={num_samples} must be below 2**30, the largest count; use a mean "
+                f"below {2**30 / num_samples:.6g}"
             )
 
     def init(self, key: Array, num_samples: int) -> tuple[FamilyParams, None]:

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_positive
+from ..core.arguments import MOST_FEATURES, check_count, check_positive
 from ..core.base import Array, ExactLaw, PyTree, Source, Task
 from ..core.checks import check_source
 from ..core.pytree import static
@@ -77,7 +77,7 @@ class Gaussian(Task):
             check_source(Source, self.source)
         if self.dim is None:
             object.__setattr__(self, "dim", 1 if self.source is None else self.source.dim)
-        check_count("dim", self.dim)
+        check_count("dim", self.dim, most=MOST_FEATURES, why="whose square 32 bits can count")
         if self.ddof not in (0, 1):
             raise ValueError(f"ddof={self.ddof}: must be 0 (maximum likelihood) or 1 (unbiased)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
@@ -10,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_not_negative, check_positive, nearest
+from ..core.arguments import check_count, check_not_negative, check_positive, check_spread, nearest
 from ..core.base import Array, PyTree, Source, Task
 from ..core.checks import check_source
 from ..core.pytree import static
@@ -21,6 +22,7 @@ from .bandwidths import BANDWIDTH_RULES, BandwidthRule, Width
 from .kernels import KERNELS
 
 _FAR = 100.0  # of a bandwidth from the standard deviation of a feature, as a factor
+_MOST_FEATURES = 1000  # it takes seconds to compile each hundred
 
 
 class KDETruth(NamedTuple):
@@ -92,14 +94,17 @@ class KDE(Task):
         check_count("num_test", self.num_test)
 
     def check(self, num_samples: int) -> None:
+        check_count("dim", self.source.dim, most=_MOST_FEATURES, why="each feature being compiled on its own")
         exponent = self.bandwidth_exponent
         if not isinstance(self.bandwidth, BandwidthRule):
             check_positive("bandwidth", self.bandwidth)
+            check_spread("bandwidth", self.bandwidth)
             if exponent is not None:
                 check_not_negative("bandwidth_exponent", exponent)
         elif exponent is not None:
             raise ValueError(
-                f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}"
+                f"bandwidth_exponent={exponent}: is for a number as bandwidth, not {self.bandwidth.name!r}; leave it "
+                "out"
             )
         elif self.bandwidth.scaled and num_samples < 2:
             raise ValueError(f"num_samples={num_samples}: bandwidth {self.bandwidth.name!r} needs at least 2")
@@ -120,9 +125,11 @@ class KDE(Task):
         }
         if far:
             columns = ", ".join(f"{name} {spread:.3g}" for name, spread in far.items())
+            low, high = min(far.values()), max(far.values())
+            number = f"use 'scott-scaled', which goes by them, or a number near {math.sqrt(low * high):.3g}"
+            units = ", or standardize the table" if high > 2 * low or not 0.5 < low < 2 else ""  # it may be already
             warnings.warn(
-                f"bandwidth={shown}: is far from the standard deviations of the table ({columns}); 'scott-scaled' goes "
-                "by them, or standardize the table",
+                f"bandwidth={shown}: is far from the standard deviations of the table ({columns}); {number}{units}",
                 stacklevel=2,
             )
 

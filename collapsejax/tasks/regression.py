@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_count, check_not_negative, check_positive
+from ..core.arguments import MOST_FEATURES, check_count, check_not_negative, check_positive
 from ..core.base import Array, ExactLaw, Task
 from ..core.pytree import static
 from ..data.moments import Gram
@@ -75,7 +75,7 @@ class LinearRegression(Task):
     paddable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_count("dim", self.dim)
+        check_count("dim", self.dim, most=MOST_FEATURES, why="whose square 32 bits can count")
         check_count("num_test", self.num_test)
 
     def check(self, num_samples: int) -> None:

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from .. import theory
-from ..core.arguments import check_count, check_seed, nearest
+from ..core.arguments import MOST, check_count, check_not_negative, check_seed, nearest
 from ..core.base import Array
-from ..core.checks import size_is_traced
+from ..core.checks import key_of, size_is_traced
 from ..results.statistics import STATISTICS, statistics
 from ..sweeps.calls import Calls
 from ..sweeps.cells import Settings
@@ -114,14 +114,13 @@ def validate(
     Raises:
         ValueError: for a task that is not in the table, and for fewer than 100 or more than 2^31 seeds in all.
     """
-    check_count("num_seeds", num_seeds, least=100)
     check_seed(seed)
     table = cases()
     names = sorted({case.task.name for case in table})
     if only is not None and only not in names:
         raise ValueError(f"only={only!r}: no such task; {nearest(only, names)}")
-    if num_seeds * max(len(case.num_samples) for case in table) >= 2**31:
-        raise ValueError(f"num_seeds={num_seeds}: a table of fewer than 2**30 for each cell is simulated")
+    check_count("num_seeds", num_seeds, least=100, most=MOST // max(len(case.num_samples) for case in table))
+    check_not_negative("|plant|", abs(plant))
     start, comparisons, done = time.perf_counter(), {}, 0
     chosen = {number: case for number, case in enumerate(table) if only in (None, case.task.name)}
     total = sum(len(case.num_samples) for case in chosen.values())
@@ -130,7 +129,7 @@ def validate(
     def one_case(number: int) -> int:
         # The same device in every run: the compilation cache finds a program for its own device only.
         device = devices[number % len(devices)]
-        key = jax.random.fold_in(jax.random.key(seed), number)
+        key = jax.random.fold_in(key_of(seed), number)
         comparisons[number] = _compare(chosen[number], key, num_seeds, device)
         return number
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import warnings
 from typing import Any
 
-from ..core.arguments import nearest
+from ..core.arguments import nearest, shown
 from ..core.base import Workflow
 from .mixed import Augment, FreshData, Weighted
 from .selected import Selected
@@ -22,22 +23,27 @@ WORKFLOWS = {
     )
 }
 
+_LONGEST = 500  # characters of a workflow with its settings
+
 
 def find(text: str) -> Workflow:
     """The workflow that a text names, as "replace", or with settings, as "weighted(real_weight=0.6)".
 
     Raises ValueError, naming the nearest, if there is no such workflow or setting, and for values that are no numbers.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"workflow {text[:20]!r}...: {len(text)} characters; use at most {_LONGEST}")
     name, bracket, settings = text.partition("(")
     if name not in WORKFLOWS:
         raise ValueError(f"workflow {text!r}: there is none; {nearest(name, WORKFLOWS)}")
     fields = [field.name for field in dataclasses.fields(WORKFLOWS[name])]
     try:
-        call = ast.parse(f"f{bracket}{settings}", mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # of Python, about odd code
+            call = ast.parse(f"f{bracket}{settings}", mode="eval").body
         given = {word.arg: _value(word.value) for word in call.keywords} if bracket else {}
         if bracket and (call.args or None in given or len(given) < len(call.keywords)):
             raise SyntaxError
-    except (SyntaxError, AttributeError):
+    except (ValueError, SyntaxError, AttributeError, RecursionError, MemoryError):  # the last two of deep nesting
         known = ", ".join(f"{field}=..." for field in fields)
         raise ValueError(f"workflow {text!r}: write its settings as {name}({known})") from None
     for setting, value in given.items():
@@ -47,7 +53,7 @@ def find(text: str) -> Workflow:
         if setting == "inner":
             given[setting] = find(str(value))
         elif not isinstance(value, int | float):
-            raise ValueError(f"workflow {text!r}: {setting}={value!r} is no number")
+            raise ValueError(f"workflow {text!r}: {setting}={shown(value)} is no number")
     return dataclasses.replace(WORKFLOWS[name], **given)
 
 

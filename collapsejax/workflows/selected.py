@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from ..core.arguments import check_is, check_share
+from ..core.arguments import MOST, check_is, check_share
 from ..core.base import Array, Dataset, Needs, Workflow
 from ..core.pytree import static
 from ..data.rows import Rows
@@ -45,6 +45,11 @@ class Selected(Workflow):
 
     def check(self, num_samples: int) -> None:
         check_share("error", self.error)
+        if num_samples / MOST >= self.keep:
+            raise ValueError(
+                f"keep={self.keep}: {num_samples / self.keep:.3g} candidates for num_samples={num_samples}, and at "
+                f"most {MOST} can be drawn; keep at least {num_samples / MOST:.2g}, or use fewer samples"
+            )
         self.inner.check(num_samples)
 
     def num_candidates(self, num_samples: int) -> int:

@@ -11,6 +11,8 @@ from ..core.base import Array, Dataset, Needs, Workflow
 from ..core.pytree import static
 from ..data.rows import Rows
 
+_MOST_BATCHES = 200  # of a window, which a program holds apart: the time to compile it grows with their square
+
 
 class Replace(Workflow):
     """Each model is fitted to the previous model's batch, and to nothing else."""
@@ -90,7 +92,7 @@ class Window(Workflow):
     Args:
         num_batches: how many batches.
 
-    Raises ValueError for a num_batches below 1.
+    Raises ValueError for a num_batches below 1 or above 200.
     """
 
     num_batches: int = static(default=3)
@@ -98,7 +100,7 @@ class Window(Workflow):
     name: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
-        check_count("num_batches", self.num_batches)
+        check_count("num_batches", self.num_batches, most=_MOST_BATCHES, why="each being compiled on its own")
 
     def capacity(self, num_samples: int, num_generations: int) -> int:
         del num_generations

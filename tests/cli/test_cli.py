@@ -143,7 +143,7 @@ def test_iris_through_both_tasks(capsys):
         ("run gaussian --num-seeds 0", "num_seeds=0: must be at least 1"),
         ("run gaussian --num-samples 2.5", "--num-samples"),
         ("run gaussian --seed -1", "seed=-1: must be at least 0"),
-        ("run gaussian --seed 4294967296", "must be below 2**32"),
+        ("run gaussian --seed 4294967296", "seed=4294967296: must be at most 4294967295"),
         ("run gaussian --sigma2 nan", "sigma2=nan: must be a finite number above 0"),
         ("run gaussian --sigma2 -1", "sigma2=-1.0: must be a finite number above 0"),
         ("run gaussian --ddof 3", "ddof=3: must be 0"),
@@ -323,7 +323,7 @@ def test_flags_replace_what_the_specification_says(capsys, folder):
         ("sweep --out s --task gaussian --noise 0.1", "name one with --source"),
         ("sweep --out s --task kde --devices 0", "devices=0: must be at least 1"),
         ("sweep --out s --coordinator localhost:1", "give all three of them"),
-        ("sweep --out s --coordinator localhost:1 --num-processes 2 --process-id 2", "process_id=2: must be from 0"),
+        ("sweep --out s --coordinator localhost:1 --num-processes 2 --process-id 2", "process_id=2: must be at most 1"),
         ("info missing", "there is no such store"),
         ("info .", "not a store of results"),
     ],
@@ -365,3 +365,35 @@ def test_info_of_what_was_saved(capsys, folder):
     (folder / "h" / "zarr.json").write_text("{}")
     assert "h: not a store of results" in (refusal := refused(["info", "h"], capsys))
     assert "zarr.json: damaged or missing" in refusal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "a\0b", "--out", "s"], "is no name of a file or folder"),
+        (["run", "gaussian", "--source", "table", "--path", "a\0b"], "path: 'a\\x00b': holds a NUL character"),
+        (["reproduce", "--out", "file"], "out=file: is a file; give a folder, or another name"),
+        (["sweep", "file", "--out", "s"], "file: 1048577 bytes, and a specification has at most 1048576"),
+        (["run", "gaussian", "--dim", str(10**20)], "dim=100000000000000000000: must be at most 65536"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else value[0],
+)
+def test_hostile_input(arguments, message, capsys, folder):
+    (folder / "file").write_bytes(b"#" * (2**20 + 1))
+    assert message in refused(arguments, capsys)
+    assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_what_nobody_reads_and_a_full_stdout():
+    command = [sys.executable, "-m", "collapsejax", "run", "--help"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("collapsejax: No space left on device: what is shown")
+    assert done.stderr.count("\n") == 1
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

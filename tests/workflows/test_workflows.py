@@ -388,3 +388,37 @@ def test_mistakes_are_refused_before_compiling(key, change, message, compilation
         refused = pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\("))
         with compilations(at_most=0), refused:
             call(**arguments)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "window(num_batches=" + "(" * 5000 + "1" + ")" * 5000 + ")",
+        "window(num_batches=" + "-" * 20_000 + "1)",
+        "window(num_batches=" + "-" * 470 + "1)",
+        "window(num_batches=" + "(" * 230 + "1" + ")" * 230 + ")",
+        "window(num_batches=0x" + "f" * 470 + ")",
+        "window(num_batches=1\0)",
+        "window(num_batches='\ud800')",
+        "window(num_batches=1if 1else 2)",
+        "replace" * 10**6,
+    ],
+    ids=lambda text: f"{text[19:25]!a}{len(text)}",
+)
+def test_a_text_that_is_no_workflow_is_refused_in_one_short_line(text):
+    with pytest.raises(ValueError, match=r"^[^\n]{1,600}$"):
+        workflows.find(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: cj.Window(10**12), "num_batches=1000000000000: must be at most 200"),
+        (lambda: cj.FreshData(10**20), "num_fresh=100000000000000000000: must be at most 2147483647"),
+        (lambda: cj.Selected(keep=1e-30).check(100), "candidates for num_samples=100, .* keep at least 4.7e-08"),
+        (lambda: cj.Selected(keep=5e-324).check(100), "keep at least 4.7e-08"),
+    ],
+)
+def test_settings_that_are_too_large_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -31,7 +31,7 @@ def limit(task: Task, workflow: Workflow, *, num_samples: int) -> dict[str, floa
     check_run(task, workflow, num_samples, 1, False)
     if type(task) not in _LIMITS:
         return {}
-    limits = _LIMITS[type(task)](task, canonical(workflow), int(num_samples))
+    limits = _LIMITS[type(task)](task, canonical(task, workflow), int(num_samples))
     return {name: float(value) for name, value in limits.items()}
 
 
@@ -53,7 +53,7 @@ def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generatio
         return {}
     if isinstance(task, Gaussian | KDE) and isinstance(task.source, Table):
         return {}  # without replacement, the errors are smaller
-    workflow = canonical(workflow, num_generations)
+    workflow = canonical(task, workflow, num_generations)
     if isinstance(task, KDE):
         return _kde_asymptote(task, workflow, num_samples, num_generations)
     constants = {

@@ -291,6 +291,43 @@ def test_curves_tend_to_their_limits(task):
                 assert abs(curve[-1] - limit) <= 0.55 * abs(curve[299] - limit) + 1e-9
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        cj.Gaussian(2, sigma2=3.0, ddof=1),
+        cj.Gaussian(2, ddof=1, sampling_temperature=1.1),
+        cj.Gaussian(2, sampling_temperature=0.8),
+        cj.ExponentialFamily("bernoulli", 0.3),
+        cj.ExponentialFamily("gamma", 2.0, 3.0),
+        cj.ExponentialFamily("poisson", 2.0),
+        cj.LinearRegression(2, sigma2=3.0, sampling_temperature=0.7),
+        cj.LinearRegression(12),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("workflow", [cj.FreshData(8), cj.FreshData(5), cj.Augment(), cj.Weighted(0.3)], ids=str)
+def test_loops_with_real_data_settle_where_their_curves_do(task, workflow):
+    curves = theory.curve(task, workflow, num_samples=8, num_generations=400)
+    limits = theory.limit(task, workflow, num_samples=8)
+    assert curves.keys() == limits.keys()
+    for name, limit in limits.items():
+        np.testing.assert_allclose(curves[name][-1], limit, rtol=1e-9)
+
+
+def test_limits_of_windows_and_of_refitted_noise():
+    window = lambda task: theory.limit(task, cj.Window(2), num_samples=8)
+    assert window(cj.Gaussian(2)) == {"trace_ratio": 0.0, "mean_sq_error": 2.0}
+    assert window(cj.Gaussian(2, ddof=1)) == {}
+    assert window(cj.Categorical(4))["num_extinct"] == 3
+    assert window(cj.ExponentialFamily("bernoulli", 0.3))["sq_error"] == pytest.approx(0.21)
+    assert window(cj.LinearRegression(2))["test_mse"] == np.inf
+    for temperature in (0.7, 1.0, 1.2):
+        task = cj.LinearRegression(2, refit_noise=True, sampling_temperature=temperature)
+        curves = theory.curve(task, cj.Replace(), num_samples=8, num_generations=400)
+        for name, limit in theory.limit(task, cj.Replace(), num_samples=8).items():
+            np.testing.assert_allclose(curves[name][-1], limit, rtol=1e-9, atol=1e-12)
+
+
 def test_leading_orders_are_what_many_samples_tend_to():
     for task in (cj.Gaussian(2), cj.Categorical(4), cj.ExponentialFamily("gamma", 2.0, 3.0), cj.LinearRegression(2)):
         for workflow in (cj.Replace(), cj.Accumulate(), cj.AccumulateSubsample()):
@@ -321,7 +358,7 @@ def test_schedules_have_curves():
 def test_variances_over_seeds(key):
     """E x^2 as the mean of a metric's squares, so that the gate is that of a mean."""
     task = cj.Gaussian(2)
-    keys = cj.seed_keys(key, 40_000)
+    keys = cj.seed_keys(key, 200_000)
     sizes = dict(num_samples=12, num_generations=4)
     cooled = cj.Gaussian(2, sigma2=3.0, sampling_temperature=0.8)
     cases = [(task, cj.Replace()), (task, cj.Accumulate()), (cooled, cj.Replace()), (cooled, cj.FreshData(5))]

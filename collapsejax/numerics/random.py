@@ -19,7 +19,7 @@ def normal(key: Array, shape: tuple[int, ...]) -> Array:
 
     Relative error below 6e-7 for |z| > 0.1, in the tails too, which end at 6.3 standard deviations (`jax.random.normal`
     uses 23 bits and ends at 5.4). Nearer to 0, where the probability is rounded to float32, the absolute error is below
-    4e-8: 4e-5 of |z| = 1e-3. The form is Giles's (2011, GPU Computing Gems, ch. 10), z / x as polynomials in w =
+    6e-8: 4e-5 of |z| = 1e-3. The form is Giles's (2011, GPU Computing Gems, ch. 10), z / x as polynomials in w =
     -log(1 - x^2) for |x| = 1 - u, with coefficients fitted here to u >= 2^-32. No operation in it is one that XLA would
     keep out of a fused loop.
     """

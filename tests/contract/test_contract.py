@@ -88,7 +88,7 @@ def by_hand(key, task, workflow, num_samples, num_generations):
     k_init, k_real, k_scan = jax.random.split(key, 3)
     truth, _ = task.init(k_init, num_samples)
     summarized = not uses_rows(task, workflow, False)
-    known, known_real = (summarized and task.exact_law) or cj.ExactLaw(None)
+    known, known_real, _ = (summarized and task.exact_law) or cj.ExactLaw(None)
 
     def real(key, n):
         if known_real is not None:

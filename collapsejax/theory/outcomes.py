@@ -45,15 +45,20 @@ class Outcomes(NamedTuple):
 
 
 def replace_survivors(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
-    """Expected outcomes of positive probability, (G,): sum_k 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
+    """Expected outcomes of positive probability, (G,): the sum of `replace_survival` over outcomes."""
+    return replace_survival(probs, num_samples, num_generations).sum(axis=1)
+
+
+def replace_survival(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
+    """Probability that each outcome is left, (G, K): 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
     probs = _checked(probs, num_samples, num_generations)
-    lost = np.sum((1 - probs[:, None]) ** np.arange(num_samples + 1), axis=0)
+    lost = (1 - probs) ** np.arange(num_samples + 1)[:, None]
     occupied, ancestors = _occupied(num_samples), np.eye(num_samples + 1)[num_samples]
-    survivors = np.empty(num_generations)
+    survival = np.empty((num_generations, len(probs)))
     for t in range(num_generations):
-        survivors[t] = len(probs) - ancestors @ lost
+        survival[t] = 1 - ancestors @ lost
         ancestors = ancestors @ occupied
-    return survivors
+    return survival
 
 
 def pool_survivors(probs: np.ndarray, num_samples: int) -> float:

@@ -17,6 +17,7 @@ from .core.checks import (
     check_keys,
     check_metrics_of,
     check_run,
+    is_schedule,
     room_of,
     runs_in_turn,
     size_is_traced,
@@ -61,7 +62,7 @@ class Experiment(NamedTuple):
 
     task: Task
     workflow: Workflow
-    num_samples: Any  # a traced number, or (G,), where the laws of all summaries are known; or `Within` a room
+    num_samples: Any  # or (G,); traced, or `Within` a room, where `size_is_traced`, or `is_paddable`, allows it
     num_generations: int
     rows: bool  # rows are pooled, and summarised only after selection
     record: Callable | None
@@ -79,7 +80,8 @@ class Experiment(NamedTuple):
     ) -> Self:
         """The experiment of these arguments, which are those of `run`; raises as that does."""
         check_run(task, workflow, num_samples, num_generations, rows)
-        return cls(task, workflow, num_samples, num_generations, uses_rows(task, workflow, rows), record)
+        rows = uses_rows(task, workflow, rows, is_schedule(num_samples))
+        return cls(task, workflow, num_samples, num_generations, rows, record)
 
     def begin(self, key: Array) -> Running:
         """The seed that `key` belongs to, before generation 0."""
@@ -110,6 +112,12 @@ class Experiment(NamedTuple):
         recorded = None if self.record is None else self.record(truth, params, synthetic)
 
         def draw_real(key: Array, m: Any = None) -> Dataset:
+            law = None if self.rows else self.task.exact_law
+            if m is not None and law is not None and law.one_size:
+                raise ValueError(
+                    f"workflow {self.workflow.name!r}: asks draw_real for {m} rows, and task {self.task.name!r} has to "
+                    "know that it asks for numbers of its own; set its class attribute own_sizes = True"
+                )
             return self._draw_real(key, truth, n if m is None else m)
 
         state = settled(self.workflow.update(k_update, running.state, synthetic, draw_real))
@@ -131,9 +139,11 @@ class Experiment(NamedTuple):
 
     def _batch_size(self, g: Any) -> Any:
         """Rows that model g is to be fitted to a batch of; behind the last generation, as many as in it."""
-        if isinstance(self.num_samples, Within) or jnp.ndim(self.num_samples) == 0:
+        if not is_schedule(self.num_samples):
             return self.num_samples
-        return jnp.asarray(self.num_samples)[jnp.minimum(g, self.num_generations - 1)]
+        size = jnp.asarray(self.num_samples)[jnp.minimum(g, self.num_generations - 1)]
+        by_law = size_is_traced(self.task, self.workflow, self.rows)
+        return size if by_law else Within(size, int(max(self.num_samples)))
 
     def _draw_real(self, key: Array, truth: PyTree, n: Any) -> Dataset:
         law = None if self.rows else self.task.exact_law
@@ -181,8 +191,8 @@ def run(
         task: what is fitted.
         workflow: the data it is fitted to.
         num_samples: rows of the first real batch and of every synthetic batch (n). May be traced, and may be a
-            schedule (G,), the rows of the batch that model g is first fitted to, where the task has an `exact_law` of
-            real and synthetic data and the workflow needs no rows.
+            schedule (G,), the rows of the batch that model g is first fitted to. That takes an `exact_law` of real and
+            synthetic data and a workflow that needs no rows; or, not traced, a task and a workflow that are `paddable`.
         num_generations: models fitted (G), static.
         rows: draw and pool rows even where the law of their summary is known.
         record: `record(truth, params, synthetic) -> pytree`, called in every generation.
@@ -264,12 +274,14 @@ def prepared(
     """Positional and static arguments of `simulate`, checked. Arguments and errors as of `run_seeds`."""
     check_keys(keys)
     check_run(task, workflow, num_samples, num_generations, rows)
-    traced = size_is_traced(task, workflow, rows)
+    scheduled = is_schedule(num_samples)
+    traced = size_is_traced(task, workflow, rows, scheduled)
     task, workflow = jax.tree.map(as_array, (task, workflow))
     traced_size = jnp.asarray(num_samples, jnp.int32) if traced else None
     # Axes that are Explicit, make_mesh's default, would make every array inside carry its sharding in its type.
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)
-    static = dict(static_size=None if traced else num_samples, num_generations=num_generations)
+    fixed_size = tuple(map(int, num_samples)) if scheduled else num_samples  # what is static has a hash
+    static = dict(static_size=None if traced else fixed_size, num_generations=num_generations)
     static |= dict(rows=rows, record=record, mesh=mesh, in_turn=runs_in_turn(task, _platform(keys, mesh), in_turn))
     return (keys, task, workflow, traced_size), static
 

@@ -164,10 +164,13 @@ class ExactLaw(NamedTuple):
         synthetic: `(key, truth, params, n) -> Dataset`, for the rows of `Task.sample`.
         real: `(key, truth, n) -> Dataset`, for those of `Task.sample_real`; None where that law is not known. With both
             `n` may be traced, so one program serves every number of samples.
+        one_size: whether it is the law only where all batches of a seed have the same number of rows, because batches
+            of other numbers depend on one another in ways that it leaves out. Elsewhere rows are drawn.
     """
 
     synthetic: Callable[[Array, PyTree, PyTree, Any], Dataset]
     real: Callable[[Array, PyTree, Any], Dataset] | None = None
+    one_size: bool = False
 
 
 class Task(Module):
@@ -244,12 +247,14 @@ class Workflow(Module):
 
     Attributes:
         needs: what it needs of its data. `Needs.ROWS` where it looks at rows, `Needs.DRAWS` where it subsamples them.
+        own_sizes: whether it asks `draw_real` for a number of rows of its own.
         paddable: as in `Task`; where it needs no more than summaries, all workflows are.
         screen: method `(key, candidates, score, n) -> Rows`, which makes of the rows that a model proposes the n that
             are used; `score(values) -> (n,)` is the true log-density. None where all are used.
     """
 
     needs: ClassVar[Needs] = Needs.SUMMARY
+    own_sizes: ClassVar[bool] = False
     paddable: ClassVar[bool] = False
     screen: ClassVar[Callable[[Array, Dataset, Callable, int], Dataset] | None] = None
 
@@ -273,7 +278,8 @@ class Workflow(Module):
     def update(self, key: Array, state: PyTree, synthetic: Dataset, draw_real: Callable[..., Dataset]) -> PyTree:
         """The state after a model produced `synthetic`.
 
-        `draw_real(key, m)` gives m fresh rows of real data, and without m as many as `synthetic` has.
+        `draw_real(key, m)` gives m fresh rows of real data, and without m as many as `synthetic` has. Where it is
+        called with an m, `own_sizes` is True.
         """
 
     @abstractmethod

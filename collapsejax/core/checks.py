@@ -35,15 +35,26 @@ def room_of(num_samples: Any) -> Any:
     return num_samples.room if isinstance(num_samples, Within) else num_samples
 
 
-def uses_rows(task: Task, workflow: Workflow, rows: bool) -> bool:
-    """Whether rows are pooled, and summarised only after selection: as asked, or because the workflow needs them."""
-    return rows or workflow.needs > task.offers
+def is_schedule(num_samples: Any) -> bool:
+    """Whether these are numbers of samples for each generation, (G,)."""
+    return np.ndim(size_of(num_samples)) > 0
 
 
-def size_is_traced(task: Task, workflow: Workflow, rows: bool) -> bool:
+def uses_rows(task: Task, workflow: Workflow, rows: bool, scheduled: bool = False) -> bool:
+    """Whether rows are pooled, and summarised only after selection.
+
+    As asked, because the workflow needs them, or because the law of summaries is that of batches of one size and there
+    are several: the workflow's own, or those of a schedule.
+    """
+    law = task.exact_law
+    mixed = law is not None and law.one_size and (workflow.own_sizes or scheduled)
+    return rows or mixed or workflow.needs > task.offers
+
+
+def size_is_traced(task: Task, workflow: Workflow, rows: bool, scheduled: bool = False) -> bool:
     """Whether one program serves every number of samples: all data that is drawn has a summary of known law."""
     law = task.exact_law
-    return law is not None and law.real is not None and not uses_rows(task, workflow, rows)
+    return law is not None and law.real is not None and not uses_rows(task, workflow, rows, scheduled)
 
 
 def is_paddable(task: Task, workflow: Workflow) -> bool:
@@ -125,26 +136,34 @@ def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, 
     check_count("num_generations", num_generations)
     check_task(task)
     check_workflow(workflow)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((task, workflow, num_samples))):
+    scheduled = is_schedule(num_samples)
+    by_law = size_is_traced(task, workflow, rows, scheduled)
+    traced = lambda value: any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+    if scheduled and traced(num_samples) and not by_law:
+        raise ValueError("num_samples: is traced, and rows that are drawn need room; give plain numbers")
+    if traced((task, workflow, num_samples)):
         return
     sizes = num_samples if np.ndim(num_samples) else [num_samples]
     sizes = [size.item() if isinstance(size, np.generic | np.ndarray | jax.Array) else size for size in sizes]
     for size in sizes:
         check_count("num_samples", size)
-    if np.ndim(num_samples):
+    if scheduled:
         if len(sizes) != num_generations:
             raise ValueError(
                 f"num_samples: {len(sizes)} sizes for num_generations={num_generations}; give one for each"
             )
-        if not size_is_traced(task, workflow, rows):
+        if not (by_law or is_paddable(task, workflow)):
             raise ValueError(
-                f"num_samples={list(map(int, sizes))}: sizes that change need the exact law, which task {task.name!r} "
-                f"under workflow {workflow.name!r} does not have (with rows=True none has); give one number"
+                f"num_samples={list(map(int, sizes))}: sizes that change need an exact law, or rows that do not depend "
+                f"on how many are drawn, and task {task.name!r} under workflow {workflow.name!r} has neither; give one "
+                "number"
             )
     for part in (task, workflow):
         for size in sorted({min(sizes), max(sizes)}):
             part.check(size)
-    _check_pool(task, workflow, -(-sum(sizes) // len(sizes)), num_generations, rows)
+    _check_pool(
+        task, workflow, -(-sum(sizes) // len(sizes)), num_generations, uses_rows(task, workflow, rows, scheduled)
+    )
     if workflow.screen is not None and task.log_density is None:
         raise ValueError(
             f"workflow {workflow.name!r}: a verifier needs the true log-density, which is not known for this task and "
@@ -152,9 +171,9 @@ def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, 
         )
 
 
-def _check_pool(task: Task, workflow: Workflow, num_samples: int, num_generations: int, rows: bool) -> None:
+def _check_pool(task: Task, workflow: Workflow, num_samples: int, num_generations: int, by_rows: bool) -> None:
     """Raise ValueError for more rows in a pool than can be indexed or, where summaries are drawn from, counted."""
-    if task.exact_law is None or uses_rows(task, workflow, rows):
+    if task.exact_law is None or by_rows:
         most, why = MOST, "can be indexed"
     elif workflow.needs == Needs.DRAWS:
         most, why = WHOLE, "float32 counts one by one"

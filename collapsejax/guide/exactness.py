@@ -72,10 +72,13 @@ HEAD = """\
 
 `cj.theory.curve(task, workflow, num_samples=, num_generations=)` returns the exact mean over seeds of each metric in
 every generation, in float64 and without simulation. A metric whose mean is not known exactly is absent: nothing is
-approximated. `cj.exact_curves` returns the curves of a whole grid, labelled as the results of `cj.sweep` are, and
-`cj.plots.curves(data, exact=...)` draws both.
+approximated. `cj.theory.why_unknown`, with the same arguments, says of each of these why not. `cj.exact_curves` returns
+the curves of a whole grid, labelled as the results of `cj.sweep` are, and `cj.plots.curves(data, exact=...)` draws
+both.
 
 The table shows which means are known, at temperature 1 and with the same number of samples n in every generation.
+Where a Gaussian's fit is singular in every seed, for n <= d and no later real data, the means are infinite, as all
+values are. A `Selected` that keeps all rows, or whose verdicts are all random, has the curves of its inner workflow.
 `python -m collapsejax.guide.exactness` writes this page from `theory.curve`; a test compares the two.
 
 """

@@ -2,7 +2,9 @@
 
 scikit-learn's make_moons and make_circles space the angles evenly and make_blobs gives each centre an equal share,
 so n rows of theirs are no independent sample and small n has another mean and covariance than large n. Here rows are
-independent whatever n is, and the two agree as n grows.
+independent whatever n is, and the two agree as n grows. For small n they differ: a kernel density estimate of bandwidth
+0.1 that is fitted to 10 rows of moons has a mean held-out loss of 7 to 8 nats here, of which few seeds carry much, and
+of 2.36 nats on evenly spaced rows.
 """
 
 from __future__ import annotations
@@ -137,6 +139,9 @@ def _blobs(key: Array, centres: Array, n: int) -> Array:
 class Moons(Source):
     """Two interleaving half circles of radius 1 in the plane, plus normal noise.
 
+    Rows are independent. Those of scikit-learn's make_moons are evenly spaced, so that few of them cover the curves
+    better: 10 rows and a bandwidth of 0.1 give a first held-out loss of 7 to 8 nats here, and of 2.36 there.
+
     Args:
         noise: standard deviation of the noise.
     """
@@ -181,6 +186,9 @@ class Moons(Source):
 
 class Circles(Source):
     """Two concentric circles in the plane, the outer of radius 1, plus normal noise.
+
+    Rows are independent. Those of scikit-learn's make_circles are evenly spaced, so that few of them cover the curves
+    better.
 
     Args:
         noise: standard deviation of the noise.

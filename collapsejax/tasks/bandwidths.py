@@ -12,7 +12,12 @@ from ..data.rows import Rows
 
 
 class BandwidthRule(Module):
-    """A rule of thumb: bandwidth = factor(N, d), times each feature's standard deviation where `scaled`."""
+    """A rule of thumb: bandwidth = factor(N, d), times each feature's standard deviation where `scaled`.
+
+    N counts the rows of positive weight, whatever their weights are. The squared standard deviation is the weighted
+    mean of squared distances from the weighted mean, times N / (N - 1): with equal weights the usual unbiased variance,
+    with others neither unbiased nor that of an effective sample size.
+    """
 
     name: str = static()
     factor: Callable[[Array, int], Array] = static()

@@ -80,11 +80,11 @@ class ExponentialFamily(Task):
     Args:
         family: "bernoulli", "poisson", "exponential" or "gamma".
         mean: mean of the true distribution.
-        shape: of a gamma distribution, known; others have none.
+        shape: of a gamma distribution, known, at least 0.5; others have none.
 
     Metric: `sq_error`, squared error of the fitted mean (units of the data squared).
 
-    Raises ValueError for an unknown family.
+    Raises ValueError for an unknown family. A run raises it for a shape below 0.5.
     """
 
     family: str = static(default="bernoulli")

@@ -53,7 +53,8 @@ class KDE(Task):
         source: where the real data come from.
         bandwidth: a number, in the units of the data, or a rule applied anew to each training set: "scott" and
             "silverman" as in scikit-learn, h = N^(-1/(d+4)) and h = (N (d+2) / 4)^(-1/(d+4)) for N rows, or
-            "scott-scaled" and "silverman-scaled", which multiply these by each feature's standard deviation.
+            "scott-scaled" and "silverman-scaled", which multiply these by each feature's standard deviation. N counts
+            rows of positive weight; standard deviations are weighted, and their squares multiplied by N / (N - 1).
         kernel: "gaussian" or "tophat".
         num_test: held-out real rows, drawn once per seed; at most as many as the source holds out.
         bandwidth_exponent: alpha of a schedule h_t = bandwidth t^-alpha, t = 1 being the estimate from real data; for a

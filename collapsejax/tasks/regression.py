@@ -23,14 +23,13 @@ _LARGEST = 1e30  # response relative to x that float32 can hold beside it; squar
 class RegressionTruth(NamedTuple):
     """True weights (d,), noise's sd, a factor (d, d) of the Gram matrix of the test rows, the key of a fixed design.
 
-    `design` is the factor (d, d) of the Gram matrix of `num_samples` rows of that design.
+    `design` is the factor (d, d) of the Gram matrix of as many rows of that design as a batch has.
     """
 
     weights: Array
     sigma: Array
     test: Array
     k_design: Array
-    num_samples: Array
     design: Array
 
 
@@ -49,7 +48,9 @@ class LinearRegression(Task):
     Args:
         dim: features of a row (d).
         sigma2: variance of the noise of real data.
-        fresh_design: draw new x for every batch. False, as published: all batches of n rows have the x of the real one.
+        fresh_design: draw new x for every batch. False, as published: all batches of n rows have the x of the real one,
+            and batches of other numbers of rows the beginning or a continuation of it. These are drawn as rows, since
+            the law of the Gram matrix alone does not tell how they depend on one another.
         refit_noise: add noise of variance RSS / N to what a model predicts, as fitted to its N rows. False, as
             published: of variance sigma2.
         ridge: penalty on |w|^2, for the sum of squared residuals.
@@ -92,17 +93,18 @@ class LinearRegression(Task):
         test = wishart_factor(k_test, self.dim, self.num_test)
         sigma = jnp.sqrt(jnp.asarray(self.sigma2, dtype=float))
         design = wishart_factor(k_design, self.dim, num_samples)
-        return RegressionTruth(weights, sigma, test, k_design, num_samples, design), None
+        return RegressionTruth(weights, sigma, test, k_design, design), None
 
     def sample_real(self, key: Array, truth: RegressionTruth, n: int) -> tuple[Array, Array]:
         return self._sample(key, truth, RegressionParams(truth.weights, truth.sigma), n)
 
     @property
     def exact_law(self) -> ExactLaw:
-        """The law of the Gram matrix of rows."""
+        """The law of the Gram matrix of rows; with one design, of batches of one size."""
         return ExactLaw(
             lambda key, truth, params, n: self._sample_gram(key, truth, self._tempered(params), n),
             lambda key, truth, n: self._sample_gram(key, truth, RegressionParams(truth.weights, truth.sigma), n),
+            one_size=not self.fresh_design,
         )
 
     def summarize(self, truth: RegressionTruth, rows: Rows) -> Gram:
@@ -164,13 +166,6 @@ class LinearRegression(Task):
         left = (y - jnp.matmul(x, truth.weights, precision="highest")) / truth.sigma
         return -(left**2) / 2 - jnp.log(truth.sigma) - jnp.log(2 * jnp.pi) / 2
 
-    def _fixed_design(self, truth: RegressionTruth, n: Array) -> Array:
-        """The triangle (d, d) of the first n rows of x of the fixed design; that of `num_samples` rows is there."""
-        n, impl = jnp.asarray(n), jax.random.key_impl(truth.k_design)
-        anew = lambda data, n: wishart_factor(jax.random.wrap_key_data(data, impl=impl), self.dim, n)
-        key_data = jax.random.key_data(truth.k_design)
-        return unless(n == truth.num_samples, truth.design, anew, key_data, n)
-
     def _tempered(self, params: RegressionParams) -> RegressionParams:
         return params._replace(sigma=params.sigma * jnp.sqrt(self.sampling_temperature))
 
@@ -191,7 +186,7 @@ class LinearRegression(Task):
         Analysis.
         """
         k_design, k_noise, k_left = jax.random.split(fused(key), 3)
-        across = wishart_factor(k_design, self.dim, n) if self.fresh_design else self._fixed_design(truth, n)
+        across = wishart_factor(k_design, self.dim, n) if self.fresh_design else truth.design
         present = jnp.diagonal(across) != 0
         noise = params.sigma * normal(k_noise, (self.dim,))
         along = jnp.where(present, jnp.matmul(params.weights, across, precision="highest") + noise, 0.0)

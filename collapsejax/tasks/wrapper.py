@@ -37,9 +37,9 @@ class Wrapper(Task):
         law = self.task.exact_law
         if law is None:
             return None
-        synthetic, real = law
+        synthetic, real, one_size = law
         own = lambda key, truth, params, n: synthetic(key, self.own_truth(truth), self.own_params(params), n)
-        return ExactLaw(own, real and (lambda key, truth, n: real(key, self.own_truth(truth), n)))
+        return ExactLaw(own, real and (lambda key, truth, n: real(key, self.own_truth(truth), n)), one_size)
 
     @property
     def log_density(self) -> Callable[[PyTree, Values], Array] | None:

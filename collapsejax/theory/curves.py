@@ -18,19 +18,25 @@ import numpy as np
 
 from ..core.base import Needs, Source, Task, Workflow
 from ..core.checks import check_run
+from ..loop import run
 from ..sources import Table
 from ..sources import gaussian as gaussian_source
-from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
+from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed
 from ..tasks.bandwidths import BandwidthRule
 from ..tasks.categorical import ProbsRule
 from ..tasks.kernels import KERNELS
-from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
+from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Selected, Weighted, Window
 from . import exponential_families as families
 from . import outcomes, regression, wishart
+from .ranks import most_points
 from .recursion import Moments, NotLinear, follow
 
 Curves = dict[str, np.ndarray]
+Known = np.ndarray | str  # a curve, or a sentence that says why none is known
+Decided = dict[str, Known]
 
+_NO_SCALE = "The scale of the real data is different in every seed, and no mean over seeds is known in its units."
+_SEVERAL_DESIGNS = "each has the beginning of one design, and their fits depend on one another"
 _MOST_ENTRIES = 10**8  # of all matrices that the chain of single outcomes takes, some seconds; of one a tenth of that
 
 
@@ -44,20 +50,53 @@ def curve(task: Task, workflow: Workflow, *, num_samples: int, num_generations: 
         num_generations: models fitted (G). Time and memory grow with its square: 0.3 s and 10 MB for 1000.
 
     Returns:
-        By metric. What has no exact curve is absent: nothing is approximated. Sources of each are in the module that
-        computes it: `recursion` and `wishart` for Gaussians, `recursion` for KDEs, `regression`, `outcomes` for
-        categorical data, `exponential_families`.
+        By metric. What has no exact curve is absent, and `why_unknown` says why: nothing is approximated. The
+        log-determinants of fits that are singular in every seed are -inf, their divergences inf. Sources are in the
+        module that computes a curve: `recursion`, `wishart` and `ranks` for Gaussians, `recursion` for KDEs,
+        `regression`, `outcomes` for categorical data, `exponential_families`.
 
     Raises:
         ValueError: as `run`.
     """
+    decided = _decide(task, workflow, num_samples, num_generations)
+    return {name: known for name, known in decided.items() if not isinstance(known, str)}
+
+
+def why_unknown(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> dict[str, str]:
+    """By metric that `curve` with these arguments leaves out, one sentence that says why it is not known.
+
+    Every metric of the task, also of one's own, is here or there. Raises as `run`.
+    """
+    decided = _decide(task, workflow, num_samples, num_generations)
+    general = "Exact curves are known for the library's own tasks of numbers, and this is none of them."
+    if isinstance(task, Probed):
+        general = "Ask for the curves of the task that is probed; what probing adds has no known mean."
+    if not decided:
+        sizes = dict(num_samples=num_samples, num_generations=num_generations)
+        metrics = jax.eval_shape(lambda key: run(key, task, workflow, **sizes).metrics, jax.random.key(0))
+        decided = dict.fromkeys(metrics, general)
+    return {name: known for name, known in decided.items() if isinstance(known, str)}
+
+
+def _decide(task: Task, workflow: Workflow, num_samples: int, num_generations: int) -> Decided:
+    """Every metric's curve, or why it has none; nothing for tasks that no theory is for. Raises as `run`."""
     check_run(task, workflow, num_samples, num_generations, False)
     sizes = np.broadcast_to(np.asarray(num_samples, np.int64), (num_generations,))
-    return _CURVES[type(task)](task, canonical(workflow, num_generations), sizes) if type(task) in _CURVES else {}
+    workflow = canonical(task, workflow, num_generations)
+    return _CURVES[type(task)](task, workflow, sizes) if type(task) in _CURVES else {}
 
 
-def canonical(workflow: Workflow, num_generations: int | None = None) -> Workflow:
-    """Replace or Accumulate where a workflow is no more than these with its settings."""
+def canonical(task: Task, workflow: Workflow, num_generations: int | None = None) -> Workflow:
+    """The simpler workflow that one is no more than, with its settings and for the means of that task.
+
+    A verifier that keeps all rows changes their order only. One whose every verdict is random chooses, of independent
+    rows, by scores that are independent of these rows: what it chooses are independent rows of the model. But with one
+    design the rows of a regression are the beginning of it, of which it then leaves some out.
+    """
+    if isinstance(workflow, Selected):
+        one_design = isinstance(task, LinearRegression) and not task.fresh_design
+        if workflow.keep == 1 or (float(workflow.error) == 1 and not one_design):
+            return canonical(task, workflow.inner, num_generations)
     if isinstance(workflow, Window):
         if workflow.num_batches == 1:
             return Replace()
@@ -94,7 +133,8 @@ def normal(task: Gaussian) -> bool:
     return task.source is None or isinstance(task.source, gaussian_source)
 
 
-def _follow(workflow: Workflow, sizes: np.ndarray, source: Source | None = None, **options: Any) -> Moments | None:
+def _follow(workflow: Workflow, sizes: np.ndarray, source: Source | None = None, **options: Any) -> Moments | str:
+    """The recursion's curves, or why there are none."""
     real_error = None
     if isinstance(source, Table):
         size = len(source.train)
@@ -106,35 +146,48 @@ def _follow(workflow: Workflow, sizes: np.ndarray, source: Source | None = None,
 
     try:
         return follow(workflow, sizes, real_error=real_error, **options)
-    except NotLinear:
-        return None
+    except NotLinear as error:
+        return f"The recursion over batches cannot follow workflow {error}."
 
 
-def _gaussian(task: Gaussian, workflow: Workflow, sizes: np.ndarray) -> Curves:
-    temperature = float(task.sampling_temperature)
+def _gaussian(task: Gaussian, workflow: Workflow, sizes: np.ndarray) -> Decided:
+    temperature, trace = float(task.sampling_temperature), fixed_trace(task)
     moments = _follow(workflow, sizes, task.source, ddof=task.ddof, blur=lambda g, rows: (temperature, 0.0))
-    if moments is None:
-        return {}
-    curves = {"trace_ratio": moments.spread}
-    trace = fixed_trace(task)
-    if trace is not None:
-        curves["mean_sq_error"] = trace * moments.error
-    if isinstance(workflow, Replace) and normal(task) and sizes.min() > task.dim:
-        steps = [wishart.replace_log_determinant(n, task.dim, 1, task.ddof)[0] for n in sizes]
-        log_determinant = np.cumsum(steps) + task.dim * np.log(temperature) * np.arange(len(sizes))
-        curves["logdet_ratio"] = log_determinant
-        curves["kl"] = (task.dim * (moments.spread + moments.error - 1) - log_determinant) / 2
-    return curves
+    if isinstance(moments, str):
+        decided = dict.fromkeys(("mean_sq_error", "trace_ratio"), moments)
+    else:
+        decided = {
+            "mean_sq_error": _NO_SCALE if trace is None else trace * moments.error,
+            "trace_ratio": moments.spread,
+        }
+    points = most_points(workflow, sizes)
+    if points is not None and (points <= task.dim).all():
+        infinite = np.full(len(sizes), np.inf)
+        return decided | {"logdet_ratio": -infinite, "kl": infinite}
+    if not isinstance(workflow, Replace):
+        reason = "Log-determinants of covariances fitted to several batches, or to chosen rows, have no known mean."
+        if points is not None and (points <= task.dim).any():
+            reason = "In some generations the fit is singular in every seed, in others it is not, and no mean is known."
+    elif not normal(task):
+        reason = "The mean of a log-determinant depends on the law of the real data, which is not normal."
+    else:
+        step = lambda n: wishart.replace_log_determinant(n, task.dim, 1, task.ddof)[0] if n > task.dim else -np.inf
+        log_determinant = np.cumsum([step(n) for n in sizes])
+        log_determinant += task.dim * np.log(temperature) * np.arange(len(sizes))
+        divergence = (task.dim * (moments.spread + moments.error - 1) - log_determinant) / 2
+        return decided | {"logdet_ratio": log_determinant, "kl": divergence}
+    return decided | {"logdet_ratio": reason, "kl": reason}
 
 
-def _kde(task: KDE, workflow: Workflow, sizes: np.ndarray) -> Curves:
+def _kde(task: KDE, workflow: Workflow, sizes: np.ndarray) -> Decided:
     dim, temperature = task.source.dim, float(task.sampling_temperature)
     variance = KERNELS[task.kernel].variance(dim)
     trace = real_trace(task.source)
     rule = task.bandwidth if isinstance(task.bandwidth, BandwidthRule) else None
     scaled = rule is not None and rule.scaled
+    decided: Decided = {"test_nll": "The held-out loss of a kernel density estimate has no mean in closed form."}
     if trace is None and not scaled:
-        return {}
+        return decided | dict.fromkeys(("cov_trace_ratio", "mean_sq_error"), _NO_SCALE)
 
     def blur(g: int, rows: int) -> tuple[float, float]:
         if scaled:
@@ -148,87 +201,122 @@ def _kde(task: KDE, workflow: Workflow, sizes: np.ndarray) -> Curves:
         return 1 + temperature * (scale - 1), temperature * added
 
     moments = _follow(workflow, sizes, task.source, blur=sampled)
-    if moments is None:
-        return {}
+    if isinstance(moments, str):
+        return decided | dict.fromkeys(("cov_trace_ratio", "mean_sq_error"), moments)
     scale, added = np.transpose([blur(g, int(rows)) for g, rows in enumerate(moments.rows)])
-    curves = {"cov_trace_ratio": scale * moments.spread + added}
-    return curves | ({} if trace is None else {"mean_sq_error": trace * moments.error})
+    error = _NO_SCALE if trace is None else trace * moments.error
+    return decided | {"cov_trace_ratio": scale * moments.spread + added, "mean_sq_error": error}
 
 
-def _regression(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> Curves:
-    n, dim, num_generations = int(sizes[0]), task.dim, len(sizes)
+def _regression(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> Decided:
+    error, variance = _regression_error(task, workflow, sizes)
+    decided: Decided = {"param_sq_error": error, "test_mse": error}
+    return decided | {"sigma2_ratio": variance} if task.refit_noise else decided
+
+
+def _regression_error(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> tuple[Known, Known]:
+    """Squared error of the weights, and the refitted variance of the noise over the true one."""
+    n, dim, num_generations, several = int(sizes[0]), task.dim, len(sizes), len(set(sizes)) > 1
     sigma2, temperature = float(task.sigma2), float(task.sampling_temperature)
-    if float(task.ridge) != 0 or len(set(sizes)) > 1 or abs(n - dim) <= 1:
-        return {}
+    none = "The noise is not refitted."
+    infinite = "The squared error of the weights has an infinite mean where n and dim differ by 1 at most."
+    if workflow.screen is not None:
+        return (f"Workflow {workflow.name} chooses rows by their values.",) * 2
+    if float(task.ridge) != 0:
+        return ("The bias of a ridge penalty contains the inverse of a random matrix, of no known mean.",) * 2
     if task.refit_noise:
-        if not isinstance(workflow, Replace) or temperature != 1 or n <= dim:
-            return {}
-        error, variance = regression.replace_refitted(n, dim, num_generations, sigma2)
-        return {"param_sq_error": error, "test_mse": error, "sigma2_ratio": variance / sigma2}
-    if not task.fresh_design:
-        error = _fixed_design(task, workflow, sizes)
-    elif isinstance(workflow, Replace) and (n > dim or temperature == 1):
-        error = regression.replace_fresh_design(n, dim, num_generations, sigma2)
+        if not isinstance(workflow, Replace):
+            return ("The noise refitted to several batches depends on the weights that each was drawn with.",) * 2
+        if sizes.min() <= dim:
+            return ("A fit to n <= dim rows leaves no residual, and that law of the noise is not worked out.",) * 2
+        known = regression.replace_refitted(sizes, dim, num_generations, sigma2, temperature=temperature)
+        return known.error if np.isfinite(known.error).all() else infinite, known.sigma2 / sigma2
+    if (np.abs(sizes - dim) <= 1).any():
+        return infinite, none
+    if several and sizes.min() <= dim:
+        return "With sizes that change, rows that span a part of the features project the weights in turn.", none
+    if isinstance(workflow, Replace) and (several or (task.fresh_design and (n > dim or temperature == 1))):
+        error = regression.replace_fresh_design(sizes, dim, num_generations, sigma2)
+    elif not task.fresh_design:
+        return _fixed_design(task, workflow, sizes), none
     elif isinstance(workflow, Accumulate) and n > dim:
-        error = regression.accumulate_fresh_design(n, dim, num_generations, sigma2)
+        error = regression.accumulate_fresh_design(sizes, dim, num_generations, sigma2)
     else:
-        error = None
-    if error is None:
-        return {}
-    if task.fresh_design:
-        # For n > d a sum over batches, of which only the first has noise that is not tempered.
-        error = error[0] + temperature * (error - error[0])
-    return {"param_sq_error": error, "test_mse": error}
+        return "Fits to new designs weigh them by random Gram matrices, which depend on one another.", none
+    # For n > d a sum over batches, of which only the first has noise that is not tempered.
+    return error[0] + temperature * (error - error[0]), none
 
 
-def _fixed_design(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> np.ndarray | None:
-    """Squared error of the weights with one design for all batches; None where there are other batches or draws."""
+def _fixed_design(task: LinearRegression, workflow: Workflow, sizes: np.ndarray) -> Known:
+    """Squared error of the weights with one design for all batches; why not where there are other batches or draws."""
     n, dim = int(sizes[0]), task.dim
     if workflow.needs > Needs.SUMMARY:
-        return None
+        return f"Workflow {workflow.name} draws or chooses rows, which then have several designs."
 
     def real_error(m: int) -> float:
         if m != n:
-            raise NotLinear("its batches have several designs")
+            raise NotLinear(_SEVERAL_DESIGNS)
         return 1 / m
 
+    if len(set(sizes)) > 1:
+        return f"Workflow {workflow.name} mixes batches of several sizes, of which {_SEVERAL_DESIGNS}."
     temperature = float(task.sampling_temperature)
     try:
         moments = follow(workflow, sizes, curvature=0.0, blur=lambda g, rows: (temperature, 0.0), real_error=real_error)
-    except NotLinear:
-        return None
+    except NotLinear as error:
+        return f"The recursion over batches cannot follow workflow {error}."
     (noise,) = regression.replace_fixed_design(n, dim, 1, float(task.sigma2)) - max(dim - n, 0)
     return max(dim - n, 0) + noise * n * moments.error
 
 
-def _categorical(task: Categorical, workflow: Workflow, sizes: np.ndarray) -> Curves:
+def _categorical(task: Categorical, workflow: Workflow, sizes: np.ndarray) -> Decided:
+    names = ("entropy", "heterozygosity", "num_extinct", "sq_error")
     if float(task.sampling_temperature) != 1:
-        return {}
-    moments = _follow(workflow, sizes)
-    if moments is None:
-        return {}
+        return dict.fromkeys(names, "Tempered probabilities are powers of the fitted ones, of no known mean.")
     probs = true_probs(task)
-    diversity = 1 - np.sum(probs**2)
-    curves = {"heterozygosity": diversity * moments.spread, "sq_error": diversity * moments.error}
+    moments = _follow(workflow, sizes)
+    if isinstance(moments, str):
+        decided = dict.fromkeys(names, moments)
+    else:
+        diversity = 1 - np.sum(probs**2)
+        decided = {"heterozygosity": diversity * moments.spread, "sq_error": diversity * moments.error}
+    if workflow.screen is not None:
+        return decided
+    entropy, survivors = _outcomes(probs, workflow, sizes)
+    extinct = survivors if isinstance(survivors, str) else np.sum(probs > 0) - survivors
+    return decided | {"entropy": entropy, "num_extinct": extinct}
+
+
+def _outcomes(probs: np.ndarray, workflow: Workflow, sizes: np.ndarray) -> tuple[Known, Known]:
+    """Entropy, and outcomes that are left."""
+    n, num_generations, distinct = int(sizes[0]), len(sizes), len(np.unique(probs))
     if len(set(sizes)) > 1:
-        return curves
-    n, num_generations, num_outcomes = int(sizes[0]), len(sizes), np.sum(probs > 0)
-    rows, distinct = n * num_generations, len(np.unique(probs))
-    known = None
-    if max(n * distinct, n**2) > _MOST_ENTRIES // 10:
-        pass
-    elif isinstance(workflow, Replace):
-        known = outcomes.replace_outcomes(probs, n, num_generations)
-    elif isinstance(workflow, Accumulate) and rows**2 <= _MOST_ENTRIES:
-        known = outcomes.accumulate_outcomes(probs, n, num_generations)
-    elif isinstance(workflow, AccumulateSubsample) and rows**2 <= _MOST_ENTRIES and n <= 100:
-        known = outcomes.subsample_outcomes(probs, n, num_generations)
-    if known is None and isinstance(workflow, Accumulate | Augment):
-        survivors = np.full(num_generations, outcomes.pool_survivors(probs, n))
-        return curves | {"num_extinct": num_outcomes - survivors}
-    if known is None:
-        return curves
-    return curves | {"entropy": known.entropy, "num_extinct": num_outcomes - known.survivors}
+        return ("The chain of an outcome's counts is written out for sizes that do not change.",) * 2
+    pool = isinstance(workflow, Accumulate | Augment)  # which lose nothing that was there once
+    survivors = np.full(num_generations, outcomes.pool_survivors(probs, n)) if pool else None
+    rows = n * num_generations
+    chains = {  # what computes each, and whether that takes no more than some seconds
+        Replace: (outcomes.replace_outcomes, True),
+        Accumulate: (outcomes.accumulate_outcomes, rows**2 <= _MOST_ENTRIES),
+        AccumulateSubsample: (outcomes.subsample_outcomes, rows**2 <= _MOST_ENTRIES and n <= 100),
+        Augment: (outcomes.augment_outcomes, n**2 * rows <= 10 * _MOST_ENTRIES),
+    }
+    if isinstance(workflow, FreshData):
+        m = workflow.num_fresh
+        chain = lambda probs, n, num_generations: outcomes.fresh_outcomes(probs, n, m, num_generations)
+        chains[FreshData] = chain, rows * distinct * (n + m) + (n + m) ** 2 <= _MOST_ENTRIES
+    if isinstance(workflow, Weighted):
+        weight = float(workflow.real_weight)
+        chain = lambda probs, n, num_generations: outcomes.weighted_outcomes(probs, weight, n, num_generations)
+        chains[Weighted] = chain, n**3 <= _MOST_ENTRIES // 10 and distinct * n**2 * rows <= 10 * _MOST_ENTRIES
+    if type(workflow) not in chains:
+        reason = "The counts of an outcome are no Markov chain of one or two numbers, as far as is known here."
+    else:
+        chain, quick = chains[type(workflow)]
+        if quick and max(n * distinct, n**2) <= _MOST_ENTRIES // 10:
+            return tuple(chain(probs, n, num_generations))
+        reason = "The Markov chain of an outcome's counts would take more than some seconds."
+    return reason, reason if survivors is None else survivors
 
 
 def true_probs(task: Categorical) -> np.ndarray:
@@ -244,10 +332,10 @@ def true_family(task: ExponentialFamily) -> families.Family:
     return getattr(families, task.family)(float(task.mean))
 
 
-def _family(task: ExponentialFamily, workflow: Workflow, sizes: np.ndarray) -> Curves:
+def _family(task: ExponentialFamily, workflow: Workflow, sizes: np.ndarray) -> Decided:
     family = true_family(task)
     moments = _follow(workflow, sizes, curvature=family.curvature)
-    return {} if moments is None else {"sq_error": family.variance * moments.error}
+    return {"sq_error": moments if isinstance(moments, str) else family.variance * moments.error}
 
 
 _CURVES = {

@@ -8,7 +8,7 @@ from ..core.base import Task, Workflow
 from ..core.checks import check_run
 from ..sources import Table
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
-from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
+from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
 from . import bandwidths, closed_forms, mixing, outcomes, regression
 from . import exponential_families as families
 from .curves import canonical, fixed_trace, kernel_widths, normal, true_family, true_probs
@@ -31,7 +31,7 @@ def limit(task: Task, workflow: Workflow, *, num_samples: int) -> dict[str, floa
     check_run(task, workflow, num_samples, 1, False)
     if type(task) not in _LIMITS:
         return {}
-    limits = _LIMITS[type(task)](task, canonical(workflow), int(num_samples))
+    limits = _LIMITS[type(task)](task, canonical(task, workflow), int(num_samples))
     return {name: float(value) for name, value in limits.items()}
 
 
@@ -53,7 +53,7 @@ def asymptote(task: Task, workflow: Workflow, *, num_samples: int, num_generatio
         return {}
     if isinstance(task, Gaussian | KDE) and isinstance(task.source, Table):
         return {}  # without replacement, the errors are smaller
-    workflow = canonical(workflow, num_generations)
+    workflow = canonical(task, workflow, num_generations)
     if isinstance(task, KDE):
         return _kde_asymptote(task, workflow, num_samples, num_generations)
     constants = {
@@ -100,19 +100,41 @@ def _spread_and_error(workflow: Workflow, n: int, ddof: int, temperature: float)
         start = (n - 1) / (n - ddof)
         spread = 0.0 if factor < 1 else start if factor == 1 else np.inf
         return spread, (1 + temperature * start / (1 - factor)) / n if factor < 1 else np.inf
-    if isinstance(workflow, FreshData) and workflow.num_fresh and ddof == 0:
-        return tuple(mixing.fresh_data_steady(workflow.num_fresh, n, temperature))
-    if isinstance(workflow, Augment) and ddof == 0:
-        return tuple(mixing.augment_steady(n, n, temperature))
+    if isinstance(workflow, Augment):  # about the mean of the first real rows, and in units of their covariance
+        spread, error = mixing.Shares.of(0.5, n, n, 2 * n, fixed=True).steady(temperature, ddof)
+        return (1 - 1 / n) * spread, 1 / n + (1 - 1 / n) * error
+    if (shares := _shares(workflow, n)) is not None:
+        return tuple(shares.steady(temperature, ddof))
     if temperature != 1:
         return None
-    if isinstance(workflow, Weighted) and ddof == 0 and float(workflow.real_weight) > 0:
-        return tuple(mixing.weighted_steady(float(workflow.real_weight), n, n))
+    if isinstance(workflow, Window) and ddof == 0:
+        return 0.0, 1.0  # the second moment stays, and ever newer rows come to be alike
     if isinstance(workflow, Accumulate):
         return closed_forms.accumulate_spread_limit(n, ddof), closed_forms.accumulate_error_limit(n, ddof)
     if isinstance(workflow, AccumulateSubsample):
         return closed_forms.subsample_spread_limit(n, ddof), closed_forms.subsample_error_limit(n, ddof)
     return None
+
+
+def _shares(workflow: Workflow, n: int) -> mixing.Shares | None:
+    """Of the loops with new real rows in every generation."""
+    if isinstance(workflow, FreshData):
+        total = n + workflow.num_fresh
+        return mixing.Shares.of(n / total, n, workflow.num_fresh, total)
+    if isinstance(workflow, Weighted):
+        return mixing.Shares.of(1 - float(workflow.real_weight), n, n, n)
+    return None
+
+
+def _error(workflow: Workflow, n: int, curvature: float, temperature: float = 1.0) -> float | None:
+    """Limit of the squared error of a mean where models have the variance 1 + curvature * error, in its units."""
+    if isinstance(workflow, Replace | Window):
+        return -1 / curvature if curvature < 0 else np.inf
+    if isinstance(workflow, Augment):
+        # The real rows' own error is 1/n, and so is what theirs and the model's have in common.
+        return mixing.Shares.of(0.5, n, n, 2 * n)._replace(real=0.75 / n).steady_error(curvature, temperature)
+    shares = _shares(workflow, n)
+    return None if shares is None else shares.steady_error(curvature, temperature)
 
 
 def _gaussian(task: Gaussian, workflow: Workflow, n: int) -> dict[str, float]:
@@ -139,18 +161,35 @@ def _kde(task: KDE, workflow: Workflow, n: int) -> dict[str, float]:
 
 
 def _regression(task: LinearRegression, workflow: Workflow, n: int) -> dict[str, float]:
-    sigma2 = float(task.sigma2)
-    if task.ridge != 0 or task.refit_noise or task.sampling_temperature != 1 or abs(n - task.dim) <= 1:
+    sigma2, dim, temperature = float(task.sigma2), task.dim, float(task.sampling_temperature)
+    if task.ridge != 0 or abs(n - dim) <= 1:
         return {}
-    if isinstance(workflow, Replace) and (not task.fresh_design or n > task.dim):
+    (first,) = regression.replace_fixed_design(n, dim, 1, sigma2)
+    if task.refit_noise:
+        return _refitted(n, dim, first, temperature) if isinstance(workflow, Replace) and n > dim else {}
+    if isinstance(workflow, Replace) and (not task.fresh_design or n > dim):
         error = np.inf
-    elif isinstance(workflow, Accumulate) and not task.fresh_design:
-        error = regression.accumulate_fixed_design_limit(n, task.dim, sigma2)
-    elif isinstance(workflow, Accumulate) and n > task.dim:
-        error = regression.accumulate_fresh_design_limit(n, task.dim, sigma2)
+    elif isinstance(workflow, Accumulate) and (not task.fresh_design or n > dim):
+        of = regression.accumulate_fresh_design_limit if task.fresh_design else regression.accumulate_fixed_design_limit
+        error = first + temperature * (of(n, dim, sigma2) - first)
+    elif not task.fresh_design and not (isinstance(workflow, FreshData) and workflow.num_fresh != n):
+        mean_error = _error(workflow, n, 0.0, temperature)
+        if mean_error is None:
+            return {}
+        lost = max(dim - n, 0)  # in the first fit, of which `first` has the noise of one batch besides
+        error = lost + (first - lost) * n * mean_error
     else:
         return {}
     return {"param_sq_error": error, "test_mse": error}
+
+
+def _refitted(n: int, dim: int, first: float, temperature: float) -> dict[str, float]:
+    """Under replace: the geometric series of `regression.replace_refitted`, whose first term is `first`."""
+    left = 1 - dim / n
+    ratio = temperature * left
+    error = first / (1 - ratio) if ratio < 1 else np.inf
+    spread = 0.0 if ratio < 1 else left if ratio == 1 else np.inf
+    return {"param_sq_error": error, "test_mse": error, "sigma2_ratio": spread}
 
 
 def _categorical(task: Categorical, workflow: Workflow, n: int) -> dict[str, float]:
@@ -160,7 +199,7 @@ def _categorical(task: Categorical, workflow: Workflow, n: int) -> dict[str, flo
     probs = true_probs(task)
     diversity = 1 - np.sum(probs**2)
     limits = {"heterozygosity": diversity * known[0], "sq_error": diversity * known[1]}
-    if isinstance(workflow, Replace):
+    if isinstance(workflow, Replace | Window):
         return limits | {"entropy": 0.0, "num_extinct": float(np.sum(probs > 0) - 1)}
     if isinstance(workflow, Accumulate | Augment):
         return limits | {"num_extinct": float(np.sum(probs > 0) - outcomes.pool_survivors(probs, n))}
@@ -169,11 +208,10 @@ def _categorical(task: Categorical, workflow: Workflow, n: int) -> dict[str, flo
 
 def _family(task: ExponentialFamily, workflow: Workflow, n: int) -> dict[str, float]:
     family = true_family(task)
-    if isinstance(workflow, Replace):
-        return {"sq_error": -family.variance / family.curvature if family.curvature < 0 else np.inf}
     if isinstance(workflow, Accumulate):
         return {"sq_error": families.accumulate_error_limit(family, n)}
-    return {}
+    error = _error(workflow, n, family.curvature)
+    return {} if error is None else {"sq_error": family.variance * error}
 
 
 _LIMITS = {

@@ -27,9 +27,53 @@ Published: the loops are the fresh data loop and the synthetic augmentation loop
 He, Xu and Cheng (2025), "Golden Ratio Weighting Prevents Model Collapse".
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple, Self
 
 import numpy as np
+
+
+class Shares(NamedTuple):
+    """What one generation of a loop with real data passes on, for any of the three loops.
+
+    `synthetic`: share a of the weight that synthetic rows have. `noise`: a^2 / n_s, what the variance of what is
+    sampled adds to the squared error of the mean. `real`: what the new real rows add to it. `weight`: that of all
+    training rows, from which a ddof is subtracted.
+    """
+
+    synthetic: float
+    noise: float
+    real: float
+    weight: float
+
+    @classmethod
+    def of(cls, synthetic: float, num_synthetic: int, num_real: int, weight: float, *, fixed: bool = False) -> Self:
+        """Of shares a and 1 - a of so many rows; `fixed` real rows add nothing new after the first generation."""
+        a = synthetic
+        return cls(a, a**2 / num_synthetic, 0.0 if fixed else (1 - a) ** 2 / num_real, weight)
+
+    def steady(self, temperature: float = 1.0, ddof: float = 0) -> SpreadError:
+        r"""The steady state of the two recursions in the module's docstring, which are linear in (M, S).
+
+        Infinite where the spectral radius of their matrix is 1 or more.
+        """
+        a, factor = self.synthetic, self.weight / (self.weight - ddof)
+        error = np.array([a**2, self.noise * temperature])
+        spread = factor * (np.array([a, a * temperature]) - error)
+        step, start = np.stack([error, spread]), np.array([self.real, factor * (1 - a - self.real)])
+        if np.abs(np.linalg.eigvals(step)).max() >= 1:
+            return SpreadError(np.inf, np.inf)
+        settled = np.linalg.solve(np.eye(2) - step, start)
+        return SpreadError(float(settled[1]), float(settled[0]))
+
+    def steady_error(self, curvature: float, temperature: float = 1.0) -> float:
+        """The steady error where models have the variance 1 + `curvature` M: (real + noise T) / (1 - a^2 - noise T v2).
+
+        It solves M = a^2 M + real + noise T (1 + v2 M); infinite without a solution above 0.
+        """
+        left = 1 - self.synthetic**2 - self.noise * temperature * curvature
+        return (self.real + self.noise * temperature) / left if left > 0 else np.inf
 
 
 class SpreadError(NamedTuple):

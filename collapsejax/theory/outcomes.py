@@ -16,6 +16,13 @@ q/n) is added to c. A sum over outcomes of any function of their frequencies nee
 pass of the chain carries. The cost is O(G n^2) under replace, O(G^2 n^2) under accumulate and O(G^2 n^3), with room for
 O(G n^2) numbers, under accumulate-subsample.
 
+With real rows the chain of outcome k depends on its p_k. In the fresh data loop a model that saw the outcome c times
+among N rows is followed by Bin(n, c/N) + Bin(m, p_k) times among n + m, the two being independent: a chain for each
+distinct probability, of cost O(G n (n + m)). With weights the model gives the outcome w r/n + (1 - w) j/n, r ~ Bin(n,
+p_k) being independent of j, and the next j is binomial with that probability: a chain of j, of cost O(G n^3) with room
+for n^3 numbers. Under augmentation r stays and (r, j) is a Markov chain with (r + j) / (2n) as the model's probability;
+as its step does not depend on p_k, one pass carries the sum of the laws, of cost O(G n^3).
+
 Every function raises ValueError for `probs` that are no probabilities, and for sizes below 1.
 
 Published: the decay of heterozygosity and fixation in the Wright-Fisher model in Ewens (2004), Mathematical Population
@@ -38,15 +45,20 @@ class Outcomes(NamedTuple):
 
 
 def replace_survivors(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
-    """Expected outcomes of positive probability, (G,): sum_k 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
+    """Expected outcomes of positive probability, (G,): the sum of `replace_survival` over outcomes."""
+    return replace_survival(probs, num_samples, num_generations).sum(axis=1)
+
+
+def replace_survival(probs: np.ndarray, num_samples: int, num_generations: int) -> np.ndarray:
+    """Probability that each outcome is left, (G, K): 1 - E (1 - p_k)^A_t, A_t the number of real ancestors."""
     probs = _checked(probs, num_samples, num_generations)
-    lost = np.sum((1 - probs[:, None]) ** np.arange(num_samples + 1), axis=0)
+    lost = (1 - probs) ** np.arange(num_samples + 1)[:, None]
     occupied, ancestors = _occupied(num_samples), np.eye(num_samples + 1)[num_samples]
-    survivors = np.empty(num_generations)
+    survival = np.empty((num_generations, len(probs)))
     for t in range(num_generations):
-        survivors[t] = len(probs) - ancestors @ lost
+        survival[t] = 1 - ancestors @ lost
         ancestors = ancestors @ occupied
-    return survivors
+    return survival
 
 
 def pool_survivors(probs: np.ndarray, num_samples: int) -> float:
@@ -106,6 +118,51 @@ def subsample_outcomes(probs: np.ndarray, num_samples: int, num_generations: int
         drawn = _hypergeometric(len(law) - 1, n)
         laws.append(law @ drawn)
         law = _add(law, drawn @ new)
+    return _outcomes(laws)
+
+
+def fresh_outcomes(probs: np.ndarray, num_samples: int, num_fresh: int, num_generations: int) -> Outcomes:
+    """In the fresh data loop with `num_fresh` (m) new real rows; by a chain of counts for each distinct probability."""
+    probs = _checked(probs, num_samples, num_generations)
+    n, (values, multiplicity), laws = num_samples, np.unique(probs, return_counts=True), []
+    real, each = _binomial(num_fresh, values), _binomial(n, values)
+    for _ in range(num_generations):
+        laws.append(multiplicity @ each)
+        rows = each.shape[1] - 1
+        synthetic, each = each @ _binomial(n, np.arange(rows + 1) / rows), np.zeros((len(values), n + num_fresh + 1))
+        for j in range(num_fresh + 1):
+            each[:, j : j + n + 1] += real[:, j, None] * synthetic
+    return _outcomes(laws)
+
+
+def weighted_outcomes(probs: np.ndarray, real_weight: float, num_samples: int, num_generations: int) -> Outcomes:
+    """With new real rows of weight w and as many synthetic rows of weight 1 - w; by chains of synthetic counts."""
+    probs = _checked(probs, num_samples, num_generations)
+    n, (values, multiplicity) = num_samples, np.unique(probs, return_counts=True)
+    share = np.arange(n + 1) / n
+    model = np.minimum(real_weight * share[:, None] + (1 - real_weight) * share, 1.0)  # of real and synthetic counts
+    real, step = _binomial(n, values), _binomial(n, model.ravel())
+    first = multiplicity @ real
+    entropy, survivors = [first @ entr(share)], [first[1:].sum()]
+    synthetic = real @ _binomial(n, share)
+    for _ in range(1, num_generations):
+        joint = (real[:, :, None] * synthetic[:, None, :]).reshape(len(values), -1)
+        law = multiplicity @ joint
+        entropy.append(law @ entr(model.ravel()))
+        survivors.append(law @ (model.ravel() > 0))
+        synthetic = joint @ step
+    return Outcomes(np.array(entropy), np.array(survivors))
+
+
+def augment_outcomes(probs: np.ndarray, num_samples: int, num_generations: int) -> Outcomes:
+    """In the synthetic augmentation loop; by the chain of real and synthetic counts."""
+    probs = _checked(probs, num_samples, num_generations)
+    n, real = num_samples, _first_law(probs, num_samples)
+    laws, step = [real], _binomial(n, np.arange(2 * n + 1) / (2 * n))
+    joint, total = real[:, None] * _binomial(n, np.arange(n + 1) / n), np.add.outer(np.arange(n + 1), np.arange(n + 1))
+    for _ in range(1, num_generations):
+        laws.append(np.bincount(total.ravel(), joint.ravel()))
+        joint = np.stack([joint[r] @ step[r : r + n + 1] for r in range(n + 1)])
     return _outcomes(laws)
 
 

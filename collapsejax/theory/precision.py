@@ -24,8 +24,8 @@ from ..core.base import Task, Workflow
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression
 from ..tasks.bandwidths import BandwidthRule
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
-from . import wishart
-from .curves import canonical, curve, normal, true_family
+from . import fresh, wishart
+from .curves import canonical, curve, fixed_trace, normal, true_family
 
 _STEADY_SHARE = 0.05  # of real data, which holds variances up
 MOST_SKEWNESS = 0.2
@@ -50,40 +50,63 @@ def informative(
     """
     curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
     sizes = np.broadcast_to(np.asarray(num_samples, np.int64), (num_generations,))
-    workflow = canonical(workflow, num_generations)
+    workflow = canonical(task, workflow, num_generations)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # infinite or unknown: not to be trusted
         bounds = {} if _is_steady(task, workflow, int(sizes.max())) else _bounds(task, int(sizes.min()), curves)
     if isinstance(task, LinearRegression) and abs(int(sizes.min()) - task.dim) <= 3:
         bounds = dict.fromkeys(curves, np.full(num_generations, np.inf))
     last = {}
     for name in curves:
-        good = np.ones(num_generations, bool)
+        good = np.isfinite(curves[name])
         if name in bounds:
             with np.errstate(invalid="ignore"):
-                good = trusted(np.maximum(bounds[name], 0), num_seeds)
+                good &= trusted(np.maximum(bounds[name], 0), num_seeds)
         last[name] = int(np.argmin(good)) - 1 if not good.all() else num_generations - 1
     return last
 
 
 def variance(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> dict[str, np.ndarray]:
-    """What is known exactly of the variances over seeds, (G,): of Gaussian traces and log-determinants.
+    """What is known exactly of the variances over seeds, (G,): of Gaussian means, traces and log-determinants.
 
-    For a true covariance that is a multiple of the identity. Arguments and errors as `theory.curve`.
+    For a true covariance that is a multiple of the identity; under replace, accumulate (of traces) and fresh data, with
+    ddof 0 but for replace. At a sampling temperature T a model under replace has T^(t - 1) times the covariance that it
+    has at 1. Arguments and errors as `theory.curve`.
     """
     curves = curve(task, workflow, num_samples=num_samples, num_generations=num_generations)
-    if not isinstance(task, Gaussian) or not normal(task) or task.sampling_temperature != 1 or np.ndim(num_samples):
+    if not isinstance(task, Gaussian) or not normal(task) or np.ndim(num_samples):
         return {}
-    n, dim, workflow = num_samples, task.dim, canonical(workflow, num_generations)
+    n, dim, temperature = num_samples, task.dim, float(task.sampling_temperature)
+    workflow = canonical(task, workflow, num_generations)
+    fourth = None  # of the mean's error
     if isinstance(workflow, Replace):
-        moments = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
-    elif isinstance(workflow, Accumulate) and task.ddof == 0:
-        moments = wishart.accumulate_trace_moments(n, dim, num_generations)
+        squared, fourth = _replace_moments(n, dim, num_generations, task.ddof, temperature)
+    elif isinstance(workflow, FreshData) and task.ddof == 0:
+        options = dict(temperature=temperature, num_first=n)
+        moments = fresh.fresh_moments(workflow.num_fresh, n, dim, num_generations, **options)
+        squared, fourth = moments.squared_trace, moments.fourth_of_mean
+    elif isinstance(workflow, Accumulate) and task.ddof == 0 and temperature == 1:
+        squared = wishart.accumulate_trace_moments(n, dim, num_generations).squared_trace
     else:
         return {}
-    known = {"trace_ratio": moments.squared_trace / dim**2 - curves["trace_ratio"] ** 2}
-    if "logdet_ratio" in curves:
+    known = {"trace_ratio": squared / dim**2 - curves["trace_ratio"] ** 2}
+    if fourth is not None and "mean_sq_error" in curves:
+        unit = fixed_trace(task) / dim
+        known["mean_sq_error"] = unit**2 * fourth - curves["mean_sq_error"] ** 2
+    if isinstance(workflow, Replace) and n > dim:
         known["logdet_ratio"] = wishart.replace_log_determinant_variance(n, dim, num_generations)
     return known
+
+
+def _replace_moments(
+    n: int, dim: int, num_generations: int, ddof: int, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """E (tr S)^2 of the fits and E |m|^4 of their means under replace, (G,), for a true covariance I."""
+    squared, of_square = wishart.replace_trace_moments(n, dim, num_generations, ddof)
+    kept, t = temperature * (n - 1) / (n - ddof), np.arange(1, num_generations + 1)
+    # A batch has the temperature times the covariance of the model that it is drawn from.
+    first, second = (values * temperature ** (2.0 * t) for values in (squared, of_square))
+    fourth = _sum_of_products(dim**2, first, kept) + 2 * _sum_of_products(dim, second, kept)
+    return squared * temperature ** (2 * (t - 1.0)), fourth / n**2
 
 
 def _is_steady(task: Task, workflow: Workflow, n: int) -> bool:
@@ -122,16 +145,13 @@ def _gaussian_bounds(
 ) -> dict[str, np.ndarray]:
     # Of real data with one long axis, the traces are those of one dimension.
     dim, t = task.dim if task.source is None else 1, np.arange(1, num_generations + 1)
-    squared, of_square = wishart.replace_trace_moments(n, dim, num_generations, task.ddof)
     kept, temperature = (n - 1) / (n - task.ddof), float(task.sampling_temperature)
-    # A batch has the temperature times the covariance of the model that it is drawn from.
+    squared, fourth = _replace_moments(n, dim, num_generations, task.ddof, temperature)
+    trace = dim * kept**t * temperature ** (t - 1.0)
     error = np.cumsum((temperature * kept) ** (t - 1.0)) / n
-    first, second = (values * temperature ** (2.0 * t) for values in (squared, of_square))
-    fourth = _sum_of_products(dim**2, first, temperature * kept)
-    fourth += 2 * _sum_of_products(dim, second, temperature * kept)
-    bounds = {"trace_ratio": squared / (dim * kept**t) ** 2 - 1, "mean_sq_error": fourth / (n * dim * error) ** 2 - 1}
+    bounds = {"trace_ratio": squared / trace**2 - 1, "mean_sq_error": fourth / (dim * error) ** 2 - 1}
     if "kl" in curves:
-        spread = np.sqrt(np.maximum(squared - (dim * kept**t) ** 2, 0)) * temperature ** (t - 1.0)
+        spread = np.sqrt(np.maximum(squared - trace**2, 0))
         most = (spread + dim * error * np.sqrt(bounds["mean_sq_error"])) / 2
         bounds["kl"] = (most / curves["kl"]) ** 2
     return {name: bound for name, bound in bounds.items() if name in curves}

@@ -19,7 +19,12 @@ the increments are uncorrelated and, as the X_i are exchangeable in G_t, of expe
 
 $$E \operatorname{tr} (G_t^{-2} X_t^\top X_t) = \frac{1}{t} E \operatorname{tr} G_t^{-1} = \frac{d}{t (n t - d - 1)}$$
 
-A variance refitted as RSS / n shrinks by 1 - d / n in expectation, independently of the weights.
+A variance refitted as RSS / n shrinks by 1 - d / n in expectation, independently of the weights; at a sampling
+temperature T the next batch has T times that variance.
+
+Sizes n_t that change: under replace each step has its own 1 / (n_t - d - 1), also with one design, of which the batches
+have the first n_t rows, since the steps are uncorrelated given the designs. Under accumulate with fresh designs the
+rows are exchangeable in the N_t of all batches, so the step is n_t / N_t of d / (N_t - d - 1).
 
 Derivations, n < d - 1, where the fit is the one of least norm, X^+ y, and w* ~ N(0, I_d), so that |w*|^2 is d on
 average. Let P be the projection on the row space of X; the pseudo-inverse has
@@ -50,26 +55,34 @@ class Refitted(NamedTuple):
     sigma2: np.ndarray
 
 
-def replace_fixed_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+def replace_fixed_design(
+    num_samples: int | np.ndarray, dim: int, num_generations: int, sigma2: float = 1.0
+) -> np.ndarray:
     r"""Expected squared error under replace with one design for all batches, (G,).
 
     $$\sigma^2 t \frac{d}{n - d - 1} \quad (n > d + 1), \qquad
     d - n + \sigma^2 t \frac{n}{d - n - 1} \quad (n \lt d - 1)$$
+
+    `num_samples` is n, or (G,) sizes n_t, all above d: then t d / (n - d - 1) is a sum over generations. Raises
+    ValueError for other sizes that change.
     """
-    t = np.arange(1, num_generations + 1)
-    return max(dim - num_samples, 0) + t * _noise(num_samples, dim, sigma2)
+    sizes = _sizes(num_samples, dim, num_generations)
+    return max(dim - sizes[0], 0) + np.cumsum(_noise(sizes, dim, sigma2))
 
 
-def replace_fresh_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+def replace_fresh_design(
+    num_samples: int | np.ndarray, dim: int, num_generations: int, sigma2: float = 1.0
+) -> np.ndarray:
     r"""Expected squared error under replace with a new design in every generation, (G,).
 
     $$\sigma^2 t \frac{d}{n - d - 1} \quad (n > d + 1), \qquad A_t - 2 q^t d + d \quad (n \lt d - 1)$$
+
+    Sizes that change as in `replace_fixed_design`.
     """
-    t = np.arange(1, num_generations + 1)
-    noise = _noise(num_samples, dim, sigma2)
-    if num_samples >= dim:
-        return t * noise
-    kept = num_samples / dim
+    sizes = _sizes(num_samples, dim, num_generations)
+    if sizes[0] >= dim:
+        return np.cumsum(_noise(sizes, dim, sigma2))
+    t, noise, kept = np.arange(1, num_generations + 1), _noise(sizes, dim, sigma2)[0], sizes[0] / dim
     squared_norm = kept**t * dim + noise * (1 - kept**t) / (1 - kept)
     return squared_norm - 2 * kept**t * dim + dim
 
@@ -79,27 +92,31 @@ def accumulate_fixed_design(num_samples: int, dim: int, num_generations: int, si
 
     As `replace_fixed_design` with the sum of 1 / i^2 over i <= t in place of t.
     """
-    terms = np.arange(1.0, num_generations + 1) ** -2
-    return max(dim - num_samples, 0) + np.cumsum(terms) * _noise(num_samples, dim, sigma2)
+    terms, sizes = np.arange(1.0, num_generations + 1) ** -2, np.full(num_generations, num_samples)
+    return max(dim - num_samples, 0) + np.cumsum(terms * _noise(sizes, dim, sigma2))
 
 
 def accumulate_fixed_design_limit(num_samples: int, dim: int, sigma2: float = 1.0) -> float:
     """The limit of `accumulate_fixed_design`: as `replace_fixed_design` with pi^2 / 6 in place of t."""
-    return max(dim - num_samples, 0) + np.pi**2 / 6 * _noise(num_samples, dim, sigma2)
+    return float(max(dim - num_samples, 0) + np.pi**2 / 6 * _noise(np.array([num_samples]), dim, sigma2)[0])
 
 
-def accumulate_fresh_design(num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0) -> np.ndarray:
+def accumulate_fresh_design(
+    num_samples: int | np.ndarray, dim: int, num_generations: int, sigma2: float = 1.0
+) -> np.ndarray:
     r"""Expected squared error under accumulate with a new design for every batch, (G,).
 
     $$\sigma^2 \sum_{i \le t} \frac{d}{i (n i - d - 1)}$$
 
-    Infinite for d <= n <= d + 1. Raises ValueError for n < d, where it is not known.
+    `num_samples` is n, or (G,) sizes n_t: then 1 / i is n_i / N_i and n i is N_i, their sum up to n_i. Infinite for
+    d <= n_1 <= d + 1. Raises ValueError for n_1 < d, where it is not known.
     """
-    _need_rows(num_samples, dim)
-    if num_samples <= dim + 1:
+    sizes = np.broadcast_to(np.asarray(num_samples, float), (num_generations,))
+    _need_rows(sizes[0], dim)
+    if sizes[0] <= dim + 1:
         return np.full(num_generations, np.inf)
-    i = np.arange(1.0, num_generations + 1)
-    return sigma2 * np.cumsum(dim / (i * (num_samples * i - dim - 1)))
+    total = np.cumsum(sizes)
+    return sigma2 * np.cumsum(sizes / total * dim / (total - dim - 1))
 
 
 def accumulate_fresh_design_limit(num_samples: int, dim: int, sigma2: float = 1.0) -> float:
@@ -116,27 +133,43 @@ def accumulate_fresh_design_limit(num_samples: int, dim: int, sigma2: float = 1.
 
 
 def replace_refitted(
-    num_samples: int, dim: int, num_generations: int, sigma2: float = 1.0, *, unbiased: bool = False
+    num_samples: int | np.ndarray,
+    dim: int,
+    num_generations: int,
+    sigma2: float = 1.0,
+    *,
+    unbiased: bool = False,
+    temperature: float = 1.0,
 ) -> Refitted:
     r"""Error and noise variance under replace where models refit the noise as RSS / n, or RSS / (n - d) if `unbiased`.
 
-    For any design and n > d, with r = 1 - d / n, or r = 1 if unbiased, the variance and the error are
+    For any design and n > d, with r = 1 - d / n, or r = 1 if unbiased, and T = `temperature`, the variance and the
+    error are
 
-    $$\sigma^2 r^t, \qquad \sigma^2 \frac{d}{n - d - 1} \sum_{k \lt t} r^k$$
+    $$\sigma^2 r (T r)^{t - 1}, \qquad \sigma^2 \frac{d}{n - d - 1} \sum_{k \lt t} (T r)^k$$
 
-    Raises ValueError for n <= d.
+    `num_samples` is n, or (G,) sizes n_t, and then each power a product. The error is infinite from the first n_t = d +
+    1 on. Raises ValueError for n_t <= d.
     """
-    _need_rows(num_samples, dim + 1)
-    left = 1.0 if unbiased else 1 - dim / num_samples
-    variance = sigma2 * left ** np.arange(num_generations + 1)
-    return Refitted(np.cumsum(_noise(num_samples, dim, variance[:-1])), variance[1:])
+    sizes = np.broadcast_to(np.asarray(num_samples, float), (num_generations,))
+    _need_rows(sizes.min(), dim + 1)
+    left = np.ones(num_generations) if unbiased else 1 - dim / sizes
+    sampled = sigma2 * np.cumprod(np.concatenate([[1.0], temperature * left[:-1]]))  # variance of each batch's noise
+    return Refitted(np.cumsum(_noise(sizes, dim, sampled)), left * sampled)
 
 
-def _noise(num_samples: int, dim: int, sigma2: float | np.ndarray) -> float | np.ndarray:
-    """Expected square of what the noise of one batch does to the weights."""
-    if abs(num_samples - dim) <= 1:
-        return sigma2 * np.inf
-    return sigma2 * min(num_samples, dim) / (abs(num_samples - dim) - 1)
+def _noise(sizes: np.ndarray, dim: int, sigma2: float | np.ndarray) -> np.ndarray:
+    """Expected square of what the noise of a batch of so many rows does to the weights, (G,)."""
+    far = np.abs(sizes - dim) > 1
+    return np.where(far, sigma2 * np.minimum(sizes, dim) / np.where(far, np.abs(sizes - dim) - 1, 1), np.inf)
+
+
+def _sizes(num_samples: int | np.ndarray, dim: int, num_generations: int) -> np.ndarray:
+    """(G,) sizes. Raises ValueError where they change and are not all above d."""
+    sizes = np.broadcast_to(np.asarray(num_samples), (num_generations,))
+    if len(set(sizes.tolist())) > 1:
+        _need_rows(sizes.min(), dim + 1)
+    return sizes
 
 
 def _need_rows(num_samples: int, least: int) -> None:

@@ -18,7 +18,7 @@ from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Rep
 class Observed(Wrapper):
     """A Gaussian task with second moments as further metrics, and in one dimension the squared 2-Wasserstein distance.
 
-    "trace_ratio^2" and "logdet_ratio^2" are the squares of these metrics.
+    "trace_ratio^2", "logdet_ratio^2" and "mean_sq_error^2" are the squares of these metrics.
     """
 
     task: Gaussian
@@ -27,7 +27,7 @@ class Observed(Wrapper):
 
     def evaluate(self, truth: Any, params: Any) -> dict[str, Array]:
         metrics = self.task.evaluate(truth, params)
-        squares = {f"{name}^2": metrics[name] ** 2 for name in ("trace_ratio", "logdet_ratio")}
+        squares = {f"{name}^2": metrics[name] ** 2 for name in ("trace_ratio", "logdet_ratio", "mean_sq_error")}
         if self.task.dim == 1:
             apart = jnp.sqrt(metrics["trace_ratio"]) - 1
             squares["wasserstein_sq"] = metrics["mean_sq_error"] + self.task.sigma2 * apart**2

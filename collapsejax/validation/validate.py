@@ -195,7 +195,7 @@ def _with_second_moments(
     for name, values in spread.items():
         exact[f"{name}^2"] = values + exact[name] ** 2
     heavy = not isinstance(case.workflow, Accumulate)
-    last |= {"trace_ratio^2": last["trace_ratio"] // 4 if heavy else last["trace_ratio"]}
+    last |= {f"{name}^2": last[name] // 4 if heavy else last[name] for name in ("trace_ratio", "mean_sq_error")}
     last |= {"logdet_ratio^2": sizes["num_generations"] - 1}
     if case.task.dim == 1 and isinstance(case.workflow, Replace) and case.task.sampling_temperature == 1:
         exact["wasserstein_sq"] = theory.wishart.replace_wasserstein(*sizes.values(), case.task.ddof)

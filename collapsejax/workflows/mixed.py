@@ -26,6 +26,10 @@ class FreshData(Workflow):
     def __post_init__(self) -> None:
         check_count("num_fresh", self.num_fresh, least=0)
 
+    @property
+    def own_sizes(self) -> bool:
+        return self.num_fresh > 0
+
     def capacity(self, num_samples: int, num_generations: int) -> int:
         del num_generations
         return num_samples + self.num_fresh

@@ -37,6 +37,10 @@ class Selected(Workflow):
     name: ClassVar[str] = "selected"
     needs: ClassVar[Needs] = Needs.ROWS
 
+    @property
+    def own_sizes(self) -> bool:
+        return self.inner.own_sizes
+
     def __post_init__(self) -> None:
         check_share("keep", self.keep, zero=False)
         check_is(Workflow, "inner", self.inner)

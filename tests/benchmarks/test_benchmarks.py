@@ -225,7 +225,7 @@ def test_bounds_are_below_what_the_package_draws(script, task, dim, metrics, key
         truth, params = task.init(key, 20)
         params = task.fit(key, truth, task.exact_law.real(key, truth, 20), params)
         drawn.clear()
-        task.exact_law.synthetic(key, truth, params, truth.num_samples if task.name == "regression" else 20)
+        task.exact_law.synthetic(key, truth, params, 20)
         return task.evaluate(truth, params)
 
     evaluated = jax.eval_shape(generation, key)

@@ -7,6 +7,7 @@ from scipy.special import digamma
 from scipy.stats import norm
 
 import collapsejax as cj
+from collapsejax.core.checks import uses_rows
 from collapsejax.data.rows import Rows
 from collapsejax.tasks.regression import RegressionTruth
 from collapsejax.theory import curve
@@ -160,6 +161,82 @@ def test_exact_law_is_the_law_of_rows(task, workflow, num_samples):
         assert_same_law(np.sqrt(rows[name]), np.sqrt(values))
 
 
+def one_design(choose, sizes, fresh=0, *, dim=2, seeds=40_000):
+    """Roots of the squared errors of the weights (S, G), by NumPy: each batch has the first rows of one design.
+
+    `choose(real, batches)` are the batches that a model is fitted to, `fresh` new real rows being added.
+    """
+    rng = np.random.default_rng(5)
+    truth, design = rng.normal(size=(seeds, dim)), rng.normal(size=(seeds, max(sizes), dim))
+
+    def batch(weights, m):
+        x = design[:, :m]
+        return x, np.einsum("snd,sd->sn", x, weights) + rng.normal(size=(seeds, m))
+
+    batches, errors = [batch(truth, sizes[0])], []
+    for m in [*sizes[1:], 1]:
+        new = [batch(truth, fresh)] if fresh and errors else []
+        x, y = (np.concatenate(part, axis=1) for part in zip(*choose(batches), *new, strict=True))
+        weights = np.linalg.solve(np.einsum("sni,snj->sij", x, x), np.einsum("sni,sn->si", x, y)[..., None])[..., 0]
+        errors.append(np.sqrt(((weights - truth) ** 2).sum(-1)))
+        batches.append(batch(weights, m))
+    return np.stack(errors, axis=1)
+
+
+MIXED = [
+    (cj.FreshData(3), [9] * 4, lambda batches: batches[-1:], 3),
+    pytest.param(REPLACE, [9, 14, 7, 9], lambda batches: batches[-1:], 0, marks=slow),
+    pytest.param(cj.Window(2), [9, 14, 7, 9], lambda batches: batches[-2:], 0, marks=slow),
+    pytest.param(cj.Augment(), [9, 14, 7, 9], lambda batches: [batches[0], *batches[1:][-1:]], 0, marks=slow),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workflow", "sizes", "choose", "fresh"), MIXED)
+def test_batches_of_several_sizes_share_one_design(workflow, sizes, choose, fresh):
+    num_samples = sizes[0] if fresh else sizes
+    found = simulate(4, cj.LinearRegression(2), workflow, num_samples=num_samples, num_generations=4)
+    assert_same_law(np.sqrt(found["param_sq_error"]), one_design(choose, sizes, fresh))
+
+
+def test_one_design_is_summarised_by_its_law_where_all_batches_have_one_size():
+    one, several = cj.LinearRegression(2), cj.LinearRegression(2, fresh_design=True)
+    assert not uses_rows(one, cj.Window(3), False)
+    assert uses_rows(one, cj.Window(3), False, scheduled=True)
+    assert uses_rows(one, cj.FreshData(3), False)
+    assert not uses_rows(one, cj.FreshData(0), False)
+    assert not uses_rows(several, cj.FreshData(3), False, scheduled=True)
+
+
+class Ungiven(cj.Workflow):
+    """A user's own, with three new real rows, which it does not declare."""
+
+    name = "ungiven"
+
+    def capacity(self, num_samples, num_generations):
+        return num_samples + 3
+
+    def init(self, pool, real):
+        return pool.append(real)
+
+    def update(self, key, state, synthetic, draw_real):
+        return state.clear().append(synthetic).append(draw_real(key, 3))
+
+    def select(self, key, state):
+        return state
+
+
+def test_sizes_of_its_own_that_a_workflow_does_not_declare_are_refused(key):
+    with pytest.raises(ValueError, match=r"'ungiven': asks draw_real for 3 rows, .* own_sizes = True"):
+        cj.run(key, cj.LinearRegression(2), Ungiven(), num_samples=9, num_generations=2)
+
+
+def test_a_schedule_of_rows_is_not_traced(key):
+    run = lambda sizes: cj.run(key, cj.LinearRegression(2), REPLACE, num_samples=sizes, num_generations=2).metrics
+    with pytest.raises(ValueError, match="num_samples: is traced"):
+        jax.eval_shape(run, jnp.array([9, 7]))
+
+
 def test_test_error_is_that_of_test_rows(key):
     """`test_mse` of m rows x ~ N(0, I): its mean is |w - true w|^2, its variance 2 |w - true w|^4 / m."""
     task, m = cj.LinearRegression(3, num_test=5), 5
@@ -198,7 +275,7 @@ def test_fitted_noise_collapses_and_stays_a_number():
 def test_responses_beyond_the_range_of_floats_have_no_fit(shape):
     """Up to 1e25 they have the right one; where float32 cannot hold x beside them the weights are NaN, not 0."""
     task, ((x, y),) = cj.LinearRegression(shape[1]), batches(1, *shape, True)
-    truth = RegressionTruth(*[None] * 6)._replace(sigma=1.0)
+    truth = RegressionTruth(*[None] * 5)._replace(sigma=1.0)
     fit = jax.jit(lambda rows: task.fit(None, truth, task.summarize(truth, rows), None).weights)
     for first in (1e15, 1e25, 1e32, 3e38, np.inf, -np.inf, np.nan):
         y[0] = first
@@ -223,7 +300,7 @@ def test_what_leaves_the_range_of_floats_does_not_come_back(key):
 
 def test_log_density_is_that_of_the_noise():
     x, y = np.array([[1.0, 2.0], [0.5, -1.0]], np.float32), np.array([0.3, -4.0], np.float32)
-    truth = RegressionTruth(jnp.array([0.5, -1.5]), jnp.float32(1.7), None, None, 2, None)
+    truth = RegressionTruth(jnp.array([0.5, -1.5]), jnp.float32(1.7), None, None, None)
     exact = norm.logpdf(y, x @ [0.5, -1.5], 1.7)
     np.testing.assert_allclose(cj.LinearRegression(2).log_density(truth, (x, y)), exact, rtol=1e-5)
 

@@ -446,3 +446,26 @@ def test_draws_of_real_rows(count, rows):
     """As many as the synthetic batch unless told otherwise; none is no batch."""
     rule = Rule(lambda pool: pool, lambda pool, new, draw_real: new.join(draw_real(None, count)))
     close(follow(rule, [4, 4, 8]).rows, rows)
+
+
+def test_chains_of_outcomes_agree_where_workflows_do():
+    """Half the weight on as many real rows is fresh data; without real rows both are replace; what is kept stays."""
+    same = np.testing.assert_allclose
+    replace = outcomes.replace_outcomes(PROBS, 7, 6)
+    same(outcomes.fresh_outcomes(PROBS, 7, 0, 6), replace, rtol=1e-10)
+    same(outcomes.weighted_outcomes(PROBS, 0.0, 7, 6), replace, rtol=1e-10)
+    same(outcomes.weighted_outcomes(PROBS, 0.5, 7, 6), outcomes.fresh_outcomes(PROBS, 7, 7, 6), rtol=1e-10)
+    only_real = outcomes.weighted_outcomes(PROBS, 1.0, 7, 6)
+    same(only_real, np.broadcast_to(np.transpose(only_real)[0][:, None], (2, 6)), rtol=1e-10)
+    same(outcomes.augment_outcomes(PROBS, 7, 6).survivors, outcomes.pool_survivors(PROBS, 7), rtol=1e-10)
+
+
+def test_regressions_on_sizes_that_change():
+    close(regression.replace_fixed_design([9, 14, 11], 2, 3), np.cumsum([2 / 6, 2 / 11, 2 / 8]))
+    close(regression.replace_fresh_design([9, 9, 9], 2, 3), regression.replace_fresh_design(9, 2, 3))
+    close(regression.accumulate_fresh_design([9, 9, 9], 2, 3), regression.accumulate_fresh_design(9, 2, 3))
+    refitted = regression.replace_refitted([9, 14], 2, 2, 3.0, temperature=0.5)
+    close(refitted.sigma2, [3 * 7 / 9, 3 * 7 / 9 * 0.5 * 12 / 14])
+    close(refitted.error, np.cumsum([3 * 2 / 6, 3 * 0.5 * 7 / 9 * 2 / 11]))
+    with pytest.raises(ValueError, match="at least 3 rows only"):
+        regression.replace_fixed_design([9, 2], 2, 2)

@@ -245,6 +245,8 @@ def test_outcomes(rng, name):
     assert_each_mean_is(entropies(fits), exact.entropy)
     if name == "replace":
         assert_each_mean_is((fits > 0).sum(-1), outcomes.replace_survivors(PROBS, n, 7))
+        survival = outcomes.replace_survival(PROBS, n, 7)
+        assert_mean_is((fits > 0).reshape(seeds, -1), survival.ravel())
     if name == "subsample":
         heterozygosity = follow(AccumulateSubsample(), [n] * 7).spread * (1 - np.sum(PROBS**2))
         assert_each_mean_is(1 - (fits**2).sum(-1), heterozygosity)

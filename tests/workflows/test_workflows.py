@@ -370,9 +370,11 @@ TABLE = cj.sources.Table(
         (dict(num_samples=[6, 1, 6]), "num_samples=1: a covariance needs at least 2"),
         (dict(num_samples=[6, 0, 6]), "num_samples=0: must be at least 1"),
         (dict(num_samples=[6, 2.5, 6]), "num_samples=2.5: must be a whole number"),
-        (dict(num_samples=[6, 7, 6], rows=True), "num_samples=[6, 7, 6]: sizes that change need the exact law"),
-        (dict(num_samples=[6, 7, 6], workflow=cj.AccumulateSubsample()), "under workflow 'accumulate-subsample'"),
-        (dict(num_samples=[6, 7, 6], task=cj.KDE(cj.sources.moons(), 0.1)), "which task 'kde' under workflow"),
+        (
+            dict(num_samples=[6, 7, 6], task=cj.KDE(TABLE, 0.1)),
+            "num_samples=[6, 7, 6]: sizes that change need",
+        ),
+        (dict(num_samples=[6, 7, 6], workflow=cj.Selected()), "task 'gaussian' under workflow 'selected' has neither"),
         (dict(workflow=cj.Selected(), task=cj.KDE(TABLE, 0.1)), "'selected': a verifier needs the true log-density"),
         (
             dict(workflow=cj.Selected(), task=cj.Gaussian(source=cj.sources.moons(noise=0.0))),

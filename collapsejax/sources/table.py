@@ -38,12 +38,12 @@ class Table(Source):
     sha256: str = static()
     columns: tuple[str, ...] = static()
     dependent_columns: tuple[str, ...] = static()
-    offset: tuple[float, ...] = static()
-    left_out: tuple[tuple[str, str], ...] = static()
-    notes: tuple[str, ...] = static()
     standardize: bool = static()
     test_fraction: float = static()
     split_seed: int = static()
+    offset: tuple[float, ...] = static(default=())
+    left_out: tuple[tuple[str, str], ...] = static(default=())
+    notes: tuple[str, ...] = static(default=())
 
     name: ClassVar[str] = "table"
     read_from_file: ClassVar[bool] = True

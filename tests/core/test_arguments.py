@@ -35,7 +35,7 @@ from collapsejax.core.arguments import (
         (check_share, 10**400, "n=.*: is beyond what a float can hold"),
         (check_share, np.nan, "n=nan: must lie between 0 and 1"),
     ],
-    ids=shown,
+    ids=lambda value: getattr(value, "__name__", None) or shown(value),
 )
 def test_refused(check, value, message):
     with pytest.raises(ValueError, match=f"^{message}[^\n]*$"):

@@ -12,7 +12,7 @@ from zarr.errors import ZarrUserWarning
 
 from ..results.dataset import in_order
 from . import checksums, own_files
-from .files import checked_place, staged
+from .files import checked_place, staged, writing
 from .manifest import MANIFEST, Manifest
 from .reader import Reader
 from .shards import alone
@@ -26,6 +26,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: the folder is not there.
+        OSError: from the block, with the name of the place.
         ValueError: the place cannot be written to; or `path` is there and not to be overwritten, another process writes
             there, or it has anything that this package did not write.
     """
@@ -39,7 +40,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
                 f"{path}: {names[0]}{more} is no part of a store of results as this program left it, so nothing is "
                 "overwritten; move it away, or choose another name"
             )
-        with staged(path, lambda: overwrite and not foreign(path)) as scratch:
+        with staged(path, lambda: overwrite and not foreign(path)) as scratch, writing(path):
             yield scratch
 
 

@@ -71,7 +71,8 @@ def writing(store: Path) -> Iterator[None]:
         yield
     except OSError as error:
         again = "all that was complete stays; mend that, and the same command again computes the rest"
-        raise OSError(f"{store}: writing failed ({error.strerror}); {again}") from error
+        reason = error.strerror or getattr(error.__cause__, "strerror", None) or error
+        raise OSError(f"{store}: writing failed ({reason}); {again}") from error
 
 
 @contextlib.contextmanager

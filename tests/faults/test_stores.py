@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from damage import cut_short, flip_a_byte
+from damage import cut_short, filling_disk, flip_a_byte
 from small import Small
 
 import collapsejax as cj
@@ -98,16 +97,6 @@ def test_killed_again_and_again(keep, num_seeds, kills, cache, tmp_path):
     assert num_records(out) == NUM_CELLS * num_seeds / 10
     assert_same(out, keep, num_seeds, 10)
     assert not list(out.rglob("*.partial"))
-
-
-@contextlib.contextmanager
-def filling_disk():
-    """A function that leaves files no room for more than 500 bytes, in the block."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        yield lambda *progress: resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("keep", ["seeds", "summary"])

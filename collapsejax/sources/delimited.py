@@ -55,7 +55,7 @@ def layout(text: str, delimiter: str | None = None) -> Layout:
     if not rows:
         raise ValueError("the file is empty; it needs a line of column names and rows below")
     width = _width(rows)
-    start = next(place for place, row in enumerate(rows) if len(row.cells) == width)
+    start = _first_row(rows, width)
     if any(map(_is_number, rows[start].cells)):  # these are no names
         if start and len(rows[start - 1].cells) == width - 1:  # of rows that have names, or end in a delimiter
             start -= 1
@@ -124,6 +124,18 @@ def _split(text: str, delimiter: str) -> tuple[list[Row], list[Row]]:
 def _width(rows: list[Row]) -> int:
     """How many cells most rows have."""
     return Counter(len(row.cells) for row in rows).most_common(1)[0][0]
+
+
+def _first_row(rows: list[Row], width: int) -> int:
+    """The place of the first row of the table: of names, unless it has none.
+
+    Rows before it have another number of cells, or are filled up with blank ones, as spreadsheets export them.
+    """
+    start = next(place for place, row in enumerate(rows) if len(row.cells) == width)
+    named = lambda row: len(row.cells) == width and all(cell.strip() for cell in row.cells[1:])
+    of_numbers = lambda row: any(map(_is_number, row.cells[1:]))
+    first = next((place for place in range(start, len(rows)) if named(rows[place])), start)
+    return start if of_numbers(rows[first]) else first
 
 
 def _is_number(cell: str) -> bool:

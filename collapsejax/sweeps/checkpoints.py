@@ -53,25 +53,24 @@ class Checkpoints:
     def restore(self, call: Any, like: Saved) -> Saved | None:
         """The state of `call` on the devices and in the shapes of `like`, or None without a whole checkpoint of it.
 
-        Checkpoints of another call or version and damaged ones are deleted, with a warning.
+        Checkpoints of another call, as the one before, or of another version are deleted, and damaged ones with a
+        warning.
         """
         import orbax.checkpoint as ocp
 
-        steps = self._steps()
-        for step in reversed(steps):
+        damaged = False
+        for step in reversed(self._steps()):
             record = read_json(self._record(step))
             if not record or differing(self._path / str(step), record["files"]):
-                fault = "incomplete or damaged"
-            elif record["call"] != _name(call):
-                fault = "of another run, or other versions"
-            else:
+                damaged = True
+            elif record["call"] == _name(call):
                 leaves, structure = jax.tree.flatten(like.state)
                 shapes = {"state": leaves, "results": like.results * step}
                 with self._manager(read_only=True) as manager:
                     content = manager.restore(step, args=ocp.args.StandardRestore(shapes))
                 return Saved(jax.tree.unflatten(structure, content["state"]), content["results"])
-        if steps:
-            warnings.warn(f"{self._path}: the checkpoint is {fault}; it is not used, and deleted", stacklevel=2)
+        if damaged:
+            warnings.warn(f"{self._path}: the checkpoint is incomplete or damaged, and is not used", stacklevel=2)
         self.clear()
         return None
 

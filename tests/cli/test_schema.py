@@ -95,7 +95,7 @@ def test_every_other_field_of_a_sweep(name):
 def test_help_of_sources_names_them():
     texts = help_texts("run kde")
     assert texts["noise"] == "moons, circles, swiss_roll: standard deviation of the noise. (default: 0.05)"
-    assert texts["path"].startswith("table: CSV or NPY file.")
+    assert texts["path"].startswith("table: file with a table.")
     assert texts["source"].endswith("One of gaussian, blobs, moons, circles, swiss_roll, table. (default: moons)")
     assert "table: share of the rows" in help_texts("sweep")["test_fraction"]
     assert "text: share of the documents" in help_texts("sweep")["test_fraction"]

@@ -1,10 +1,11 @@
-import json
+import warnings
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from damage import flip_a_byte
 from jax.sharding import SingleDeviceSharding
 
 from collapsejax.sweeps.checkpoints import Checkpoints
@@ -39,7 +40,7 @@ def checkpoints(folder):
 
 
 def test_the_last_state_is_restored_with_its_keys(checkpoints, folder):
-    assert [path.name for path in folder.iterdir()] == ["3"]
+    assert {path.name for path in folder.iterdir()} == {"2", "2.json", "3", "3.json"}
     found = checkpoints.restore(CALL, LIKE)
     assert jax.random.key_impl(found.state["key"]) == "rbg"
     data = lambda state: state | {"key": jax.random.key_data(state["key"])}
@@ -51,22 +52,32 @@ def test_what_a_killed_process_left_is_removed(checkpoints, folder):
     (folder / "4.orbax-checkpoint-tmp").mkdir()
     assert len(checkpoints.restore(CALL, LIKE).results) == 3
     checkpoints.save(CALL, Saved(STATE, [RESULT] * 4))
-    assert [path.name for path in folder.iterdir()] == ["4"]
+    assert {path.name for path in folder.iterdir()} == {"3", "3.json", "4", "4.json"}
     checkpoints.clear()
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("changed", ["call", "versions", "digest"])
+def test_the_last_but_one_is_used_where_the_last_is_damaged_or_has_no_record(checkpoints, folder):
+    flip_a_byte(next(file for file in (folder / "3").rglob("*") if file.is_file() and file.stat().st_size > 20))
+    assert len(checkpoints.restore(CALL, LIKE).results) == 2
+    (folder / "3.json").unlink()
+    assert len(checkpoints.restore(CALL, LIKE).results) == 2
+
+
+@pytest.mark.parametrize("changed", ["call", "versions", "records"])
 def test_any_other_checkpoint_is_not_used(checkpoints, folder, monkeypatch, changed):
     call = ["fingerprint", [[0, 5]], [1, 4, 4]] if changed == "call" else CALL
     if changed == "versions":
         monkeypatch.setattr("collapsejax.sweeps.checkpoints.provenance", lambda: {"version_jax": "0"})
-    if changed == "digest":
-        (path,) = folder.glob("*/_CHECKPOINT_METADATA")
-        content = json.loads(path.read_text())
-        content["custom_metadata"]["digest"] = "0" * 64
-        path.write_text(json.dumps(content))
-    assert checkpoints.restore(call, LIKE) is None
+    if changed == "records":
+        for record in folder.glob("*.json"):
+            flip_a_byte(record)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert checkpoints.restore(call, LIKE) is None
+    assert ["the checkpoint is incomplete or damaged" in str(one.message) for one in said] == [True] * (
+        changed == "records"
+    )
     assert not folder.exists()
     checkpoints.save(call, Saved(STATE, [RESULT]))  # fewer generations than there were
     assert len(checkpoints.restore(call, LIKE).results) == 1

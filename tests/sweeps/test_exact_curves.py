@@ -10,4 +10,6 @@ def test_exact_curves_of_a_grid():
     one = cj.theory.curve(cj.Gaussian(5), cj.Replace(), num_samples=20, num_generations=6)
     for name, curve in one.items():
         np.testing.assert_array_equal(known[name].sel(dim=5, workflow="replace", num_samples=20), curve)
-    assert np.isnan(known.logdet_ratio.sel(workflow="accumulate")).all()
+    unknown = known.logdet_ratio.sel(workflow="accumulate")
+    assert np.isnan(unknown.sel(num_samples=20)).all()
+    assert np.isneginf(unknown.sel(dim=5, num_samples=3, generation=0))

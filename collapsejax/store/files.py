@@ -71,7 +71,8 @@ def writing(store: Path) -> Iterator[None]:
         yield
     except OSError as error:
         again = "all that was complete stays; mend that, and the same command again computes the rest"
-        reason = error.strerror or getattr(error.__cause__, "strerror", None) or error
+        cause = error.__cause__  # of an error that has been named already
+        reason = error.strerror or (cause.strerror if isinstance(cause, OSError) else None) or error
         raise OSError(f"{store}: writing failed ({reason}); {again}") from error
 
 

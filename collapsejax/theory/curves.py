@@ -20,16 +20,14 @@ from ..core.base import Needs, Source, Task, Workflow
 from ..core.checks import check_run
 from ..loop import run
 from ..sources import Table
-from ..sources import gaussian as gaussian_source
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed
 from ..tasks.bandwidths import BandwidthRule
-from ..tasks.categorical import ProbsRule
 from ..tasks.kernels import KERNELS
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Selected, Weighted, Window
-from . import exponential_families as families
 from . import outcomes, regression, wishart
 from .ranks import most_points
 from .recursion import Moments, NotLinear, follow
+from .truths import fixed_trace, normal, real_trace, true_family, true_probs
 
 Curves = dict[str, np.ndarray]
 Known = np.ndarray | str  # a curve, or a sentence that says why none is known
@@ -104,33 +102,6 @@ def canonical(task: Task, workflow: Workflow, num_generations: int | None = None
     if isinstance(workflow, FreshData) and not workflow.num_fresh:
         return Replace()
     return Replace() if isinstance(workflow, Weighted) and float(workflow.real_weight) == 0 else workflow
-
-
-def real_trace(source: Source) -> float | None:
-    """Trace of the covariance of a source, or None where it is different for every seed."""
-    key = jax.random.key(0)
-    if jax.tree.leaves(jax.eval_shape(source.init, key)):
-        return None
-    return float(np.trace(np.asarray(source.moments(source.init(key))[1], np.float64)))
-
-
-def fixed_trace(task: Gaussian) -> float | None:
-    """Trace of the true covariance, or None where it is different for every seed."""
-    return task.dim * float(task.sigma2) if task.source is None else real_trace(task.source)
-
-
-def kernel_widths(task: KDE) -> tuple[float, float] | None:
-    """Of a bandwidth that is the same in every generation: the trace, and the kernel's sd in units of its root."""
-    trace = real_trace(task.source)
-    if trace is None or isinstance(task.bandwidth, BandwidthRule) or task.bandwidth_exponent is not None:
-        return None
-    dim = task.source.dim
-    return trace, float(task.bandwidth) * np.sqrt(dim * KERNELS[task.kernel].variance(dim) / trace)
-
-
-def normal(task: Gaussian) -> bool:
-    """Whether the real data of a Gaussian are normal."""
-    return task.source is None or isinstance(task.source, gaussian_source)
 
 
 def _follow(workflow: Workflow, sizes: np.ndarray, source: Source | None = None, **options: Any) -> Moments | str:
@@ -317,19 +288,6 @@ def _outcomes(probs: np.ndarray, workflow: Workflow, sizes: np.ndarray) -> tuple
             return tuple(chain(probs, n, num_generations))
         reason = "The Markov chain of an outcome's counts would take more than some seconds."
     return reason, reason if survivors is None else survivors
-
-
-def true_probs(task: Categorical) -> np.ndarray:
-    """The probabilities (K,) of a categorical task, double."""
-    probs = task.probs.of(task.num_outcomes) if isinstance(task.probs, ProbsRule) else task.probs
-    return np.asarray(probs, np.float64)
-
-
-def true_family(task: ExponentialFamily) -> families.Family:
-    """The variance and its curvature of an exponential family's true member."""
-    if task.family == "gamma":
-        return families.gamma(float(task.shape), float(task.mean))
-    return getattr(families, task.family)(float(task.mean))
 
 
 def _family(task: ExponentialFamily, workflow: Workflow, sizes: np.ndarray) -> Decided:

@@ -11,7 +11,8 @@ from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegress
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted, Window
 from . import bandwidths, closed_forms, mixing, outcomes, regression
 from . import exponential_families as families
-from .curves import canonical, fixed_trace, kernel_widths, normal, true_family, true_probs
+from .curves import canonical
+from .truths import fixed_trace, kernel_widths, normal, true_family, true_probs
 
 
 def limit(task: Task, workflow: Workflow, *, num_samples: int) -> dict[str, float]:

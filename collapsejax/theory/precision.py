@@ -25,7 +25,8 @@ from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegress
 from ..tasks.bandwidths import BandwidthRule
 from ..workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Weighted
 from . import fresh, wishart
-from .curves import canonical, curve, fixed_trace, normal, true_family
+from .curves import canonical, curve
+from .truths import fixed_trace, normal, true_family
 
 _STEADY_SHARE = 0.05  # of real data, which holds variances up
 MOST_SKEWNESS = 0.2

@@ -37,10 +37,10 @@ import collapsejax as cj
 from collapsejax import language, loop, theory
 from collapsejax.core.checks import uses_rows
 from collapsejax.data.rows import Rows
+from collapsejax.loop.memory import bytes_of, free_bytes
 from collapsejax.numerics.random import normal
 from collapsejax.numerics.subsets import subset
 from collapsejax.numerics.threefry import fused
-from collapsejax.sweeps.memory import bytes_of, free_bytes
 
 # Seeds of a call, for each cell: as many as its kernels take in one piece. TINY: those of `--tiny`.
 CALLS = {

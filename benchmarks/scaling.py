@@ -21,7 +21,7 @@ import tyro
 from rich.box import SIMPLE
 
 import collapsejax as cj
-from collapsejax.sweeps.memory import state_bytes
+from collapsejax.loop.memory import state_bytes
 
 
 class Axis(NamedTuple):

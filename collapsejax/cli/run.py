@@ -15,12 +15,12 @@ from ..core.arguments import check_seed
 from ..core.base import Task
 from ..core.checks import key_of
 from ..core.describe import fields_of
+from ..loop.memory import metric_names
 from ..results.metrics import check_metrics
 from ..sources import Table, Text
 from ..store import datasets
 from ..store.figures import figure_place
 from ..store.files import check_name, checked_place
-from ..sweeps.memory import metric_names
 from ..sweeps.run import sweep
 from ..workflows import PUBLISHED, find
 from . import output

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .. import sources
 from ..core.base import Task, Workflow
-from ..sweeps.memory import metric_names
+from ..loop.memory import metric_names
 from ..tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
 from ..theory import curve
 from ..workflows import (

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from ..core.base import Array
+from ..loop.memory import free_bytes_of_each
 from ..results.sketch import Sketch, merge
-from .memory import free_bytes_of_each
 from .program import CallShape, Job, Program
 
 _SAFE_SHARE = 0.8  # of the memory that is free, for one call

@@ -15,8 +15,11 @@ import numpy as np
 
 from ..core.arguments import check_count
 from ..core.base import Array, Task, Workflow
-from ..core.checks import check_key, check_run, runs_in_turn
+from ..core.checks import check_key, runs_in_turn
 from ..core.describe import describe
+from ..loop.experiment import Experiment
+from ..loop.memory import free_bytes, host_free_bytes, metric_names, result_shapes, state_bytes
+from ..loop.smallest import Seeds, check_memory
 from ..results.dataset import RESERVED, SAMPLES, in_order
 from ..results.sketch import sketch_bytes
 from ..results.statistics import STATISTICS
@@ -27,9 +30,7 @@ from ..store.shards import check_place
 from .cells import Settings, grouped, record_of_samples, with_like_workflows
 from .execution import Execution
 from .grid import Cell, Experiments, Grid, Over, expand
-from .memory import free_bytes, host_free_bytes, metric_names, result_shapes, state_bytes
 from .program import CallShape
-from .smallest import check_one_seed
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
 _BATCH, _SMALLEST_BATCH = 4096, 16
@@ -146,12 +147,11 @@ def make_plan(
     in_turn = runs_in_turn(first.task, devices[0].platform, execution.in_turn)
     settings = Settings(num_generations, rows, keep == "summary", devices, in_turn)
     different = Experiments.of(grid.cells).cells
-    for cell in different:
-        check_run(cell.task, cell.workflow, cell.num_samples, num_generations, rows)
+    options = lambda cell: dict(num_samples=cell.num_samples, num_generations=num_generations, rows=rows)
+    alone = [Seeds(Experiment.of(cell.task, cell.workflow, **options(cell))) for cell in different]
     groups = grouped(grid, settings, num_seeds)
-    sizes = dict(num_samples=first.num_samples, num_generations=num_generations, rows=rows)
-    metrics = in_order(metric_names(first.task, first.workflow, **sizes))
-    check_one_seed(different, num_generations, rows, lambda length: 4 * length * len(metrics), free_bytes(devices[0]))
+    metrics = in_order(metric_names(first.task, first.workflow, **options(first)))
+    check_memory(alone, lambda length: 4 * length * len(metrics), free_bytes(devices[0]))
     if taken := {*metrics} & {*grid.dims, *RESERVED}:
         raise ValueError(f"metric {min(taken)!r}: results need this name for something else; rename the metric")
     samples = None if settings.summary else _samples([grid.cells[numbers[0]] for numbers in groups], settings)

@@ -12,9 +12,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..core.base import Array, PyTree
 from ..loop import COMPILER_OPTIONS, Experiment, Running
+from ..loop.memory import bytes_of
 from .cells import Cells, Settings, outputs
 from .grid import Cell
-from .memory import bytes_of
 from .reduction import SEEDS, compiled_reduction, reduced
 from .unread import TracedGeneration
 

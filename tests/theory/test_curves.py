@@ -12,7 +12,7 @@ from checks import assert_mean_is
 import collapsejax as cj
 from collapsejax import theory
 from collapsejax.guide import exactness
-from collapsejax.sweeps.memory import metric_names
+from collapsejax.loop.memory import metric_names
 from collapsejax.tasks import TASKS
 from collapsejax.theory import precision
 from collapsejax.workflows import WORKFLOWS

@@ -11,7 +11,7 @@ import pytest
 import collapsejax as cj
 from collapsejax.core.pytree import Module, static
 from collapsejax.data.rows import Rows
-from collapsejax.sweeps.memory import metric_names, state_bytes
+from collapsejax.loop.memory import metric_names, state_bytes
 
 SIZE = dict(num_samples=6, num_generations=5)
 

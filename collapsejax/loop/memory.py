@@ -1,6 +1,6 @@
 """Shapes and bytes of runs and programs, and bytes that are free; nothing is compiled here.
 
-`plan` chooses from them how much a call computes, and `calls` halves that where it does not fit.
+Sweeps choose from them how much a call computes, and halve that where it does not fit.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import jax
 
 from ..core.base import Array, Task, Workflow
 from ..core.checks import key_of
-from ..loop import Experiment, Result, run
+from .experiment import Experiment, Result
 
 
 def result_shapes(task: Task, workflow: Workflow, **options: Any) -> Result:
     """Shapes and dtypes of what `run` with these arguments returns. Raises as `run`."""
-    return _shapes(lambda key: run(key, task, workflow, **options))
+    experiment = Experiment.of(task, workflow, **options)
+    return _shapes(lambda key: experiment.advance(experiment.begin(key), experiment.num_generations)[1])
 
 
 def metric_names(task: Task, workflow: Workflow, **options: Any) -> list[str]:

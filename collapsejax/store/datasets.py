@@ -12,7 +12,7 @@ from zarr.errors import ZarrUserWarning
 
 from ..results.dataset import in_order
 from . import checksums, own_files
-from .files import checked_place, staged, writing
+from .files import checked_place, finish_stages, staged, writing
 from .manifest import MANIFEST, Manifest
 from .reader import Reader
 from .shards import alone
@@ -31,6 +31,7 @@ def reserve(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             there, or it has anything that this package did not write.
     """
     path = checked_place(path)
+    finish_stages(path, lambda part: not foreign(part))
     if path.exists() and not overwrite:
         raise ValueError(f"{path}: is there already; choose another name, or overwrite it (--overwrite)")
     with alone(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _SCRATCH = re.compile(r"\.(.+)\.[0-9a-f]{32}\.partial")
+STAGE_LOCK = ".lock"  # in the folder of `staged`, held as long as the process lives
 
 
 def digest(content: bytes) -> str:
@@ -116,22 +118,39 @@ def staged(path: str | Path, may_replace: Callable[[], bool]) -> Iterator[Path]:
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
     new, old = scratch / "new", scratch / "old"
-    try:
-        yield new
-        if path.exists() and not may_replace():
-            beside = path.with_name(f"{path.stem}-{scratch.name.split('.')[-2]}{path.suffix}")
-            os.replace(new, beside)
-            raise ValueError(f"{path}: something else was written there meanwhile; this is now {beside}")
-        if path.exists():
-            os.replace(path, old)
+    with locked(scratch / STAGE_LOCK):
         try:
-            os.replace(new, path)
-        except BaseException:
-            if old.exists():
-                os.replace(old, path)
-            raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            yield new
+            if path.exists() and not may_replace():
+                beside = path.with_name(f"{path.stem}-{scratch.name.split('.')[-2]}{path.suffix}")
+                os.replace(new, beside)
+                raise ValueError(f"{path}: something else was written there meanwhile; this is now {beside}")
+            if path.exists():
+                os.replace(path, old)
+            try:
+                os.replace(new, path)
+            except BaseException:
+                if old.exists():
+                    os.replace(old, path)
+                raise
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def finish_stages(path: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Finish or delete what `staged` left beside `path` in processes that were killed.
+
+    One that was complete, and whose `path` was moved away already, becomes `path`. What is deleted has to be ours.
+    """
+    for scratch in path.parent.glob(f".{glob.escape(path.name)}.????????.partial"):
+        new, old, lock = scratch / "new", scratch / "old", scratch / STAGE_LOCK
+        if scratch.is_symlink() or not lock.is_file() or not {*scratch.iterdir()} <= {new, old, lock}:
+            continue
+        with contextlib.suppress(BlockingIOError), locked(lock, wait=False):
+            if old.exists() and new.exists() and not path.exists():
+                os.replace(new, path)
+            if all(is_ours(part) for part in (new, old) if part.exists()):
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:

@@ -1,6 +1,8 @@
 """What a sweep from the command line survives: a full disk, killed processes, Ctrl-C, and bad specifications."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -191,6 +193,50 @@ def test_a_run_is_terminated(number, overwrite, cache, tmp_path):
         assert f"collapsejax: terminated; what is complete is in {tmp_path}/a.zarr" in err
         with pytest.warns(UserWarning, match="shards are missing"):
             assert cj.open(tmp_path / "a.zarr").sizes["seed"] == 1000000
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
+    """It goes on with what is there; with `--overwrite` the old results stay until the new ones are complete."""
+    out, chances = tmp_path / "s", random.Random(20240615)
+    size = dict(num_samples=10, num_generations=50, key=jax.random.key(7))
+    if overwrite:
+        old = cj.sweep(Small(), ["replace"], num_samples=5, num_generations=2, num_seeds=4, key=jax.random.key(0))
+        cj.save(old, out)
+    arguments = f"run gaussian --num-samples 10 --num-generations 50 --num-seeds 4000 --seed 7 --out {out}".split()
+    arguments += ["--workflow", "replace", "accumulate"] + ["--overwrite"] * overwrite
+    environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
+
+    def there(since=0.0):
+        with contextlib.suppress(FileNotFoundError):  # of a process before, removed by this one meanwhile
+            records = [path for path in tmp_path.rglob("records/*-*.json") if "partial" not in path.name]
+            return sum(path.stat().st_mtime > since for path in records)
+        return 0
+
+    def begin():
+        program = [sys.executable, "-c", PROGRAM, *arguments]
+        return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+    before = 0
+    for _ in range(3):
+        process = begin()
+        begun = time.time()
+        while there(begun) == 0:
+            time.sleep(0.002)
+            assert process.poll() is None, process.communicate()
+        time.sleep(chances.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        if overwrite:
+            assert cj.open(out).load().identical(old)
+        else:
+            assert there() >= before
+            before = there()
+    _, err = (last := begin()).communicate(timeout=240)
+    assert last.returncode == 0, err
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    wanted = cj.sweep(cj.Gaussian(), ["replace", "accumulate"], **size, num_seeds=4000)
+    np.testing.assert_array_equal(cj.open(out).kl.values, wanted.kl.values)
 
 
 GOOD = """task = "gaussian"

@@ -111,7 +111,7 @@ def test_a_run_of_the_command_line_is_killed(cache, tmp_path):
 def test_killed_again_and_again(cache, tmp_path):
     """At random moments, most of them while it writes."""
     chances, last = random.Random(20240615), 0
-    for _ in range(6):
+    for _ in range(4):
         process = start(tmp_path / "s", cache)
         first = next(generations(process))
         assert first > last

@@ -1,10 +1,11 @@
+import contextlib
 import json
 
 import matplotlib.pyplot as plt
 import pytest
 
 from collapsejax.store.figures import figure_place, save_figure
-from collapsejax.store.files import checked_place, make_folder
+from collapsejax.store.files import checked_place, finish_stages, locked, make_folder
 from collapsejax.store.marks import is_ours, write_marked
 
 
@@ -117,3 +118,52 @@ def test_folders(tmp_path):
     (tmp_path / "c").write_text("")
     with pytest.raises(FileExistsError):
         make_folder(tmp_path / "c")
+
+
+def stage(folder, *parts):
+    """What a killed process leaves beside `folder / "s"`."""
+    scratch = folder / ".s.abcd_123.partial"
+    scratch.mkdir(parents=True)
+    (scratch / ".lock").touch()
+    for part in parts:
+        (scratch / part).mkdir()
+        (scratch / part / "whose").write_text(part)
+    return scratch
+
+
+def ours(part):
+    return (part / "whose").read_text() in ("new", "old")
+
+
+def test_what_a_killed_process_left_is_deleted(tmp_path):
+    (tmp_path / "s").mkdir()
+    for parts in ((), ("new",), ("old",), ("new", "old")):
+        stage(tmp_path, *parts)
+        finish_stages(tmp_path / "s", ours)
+        assert [path.name for path in tmp_path.iterdir()] == ["s"], parts
+
+
+def test_what_was_complete_takes_its_place(tmp_path):
+    stage(tmp_path, "new", "old")
+    finish_stages(tmp_path / "s", ours)
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert (tmp_path / "s" / "whose").read_text() == "new"
+
+
+@pytest.mark.parametrize("spoil", ["file", "content", "no lock", "held", "link"])
+def test_what_may_be_of_others_stays(spoil, tmp_path):
+    scratch = stage(tmp_path / "there", "new", "old")
+    (tmp_path / "there" / "s").mkdir()
+    if spoil == "file":
+        (scratch / "notes.txt").touch()
+    elif spoil == "content":
+        (scratch / "old" / "whose").write_text("mine")
+    elif spoil == "no lock":
+        (scratch / ".lock").unlink()
+    elif spoil == "link":
+        scratch.rename(tmp_path / "elsewhere")
+        scratch.symlink_to(tmp_path / "elsewhere")
+    with locked(scratch / ".lock") if spoil == "held" else contextlib.nullcontext():
+        finish_stages(tmp_path / "there" / "s", ours)
+    assert (scratch / "new" / "whose").exists()
+    assert (scratch / "old" / "whose").exists()

@@ -70,6 +70,8 @@ def layout(text: str, delimiter: str | None = None) -> Layout:
             )
     if start:
         notes.append(f"{head.line - 1} lines before the names of columns were skipped")
+    if among := [row.line for row in comments if row.line > head.line]:
+        notes.append(f"{len(among)} lines that begin as comments do were skipped, the first is line {among[0]}")
     names = [name.strip() for name in head.cells]
     names[0] = _COMMENT.sub("", names[0], count=1).strip() if _COMMENT.match(names[0]) else names[0]
     if len(names) < width and all(is_missing(row.cells[-1]) for row in body):
@@ -116,7 +118,8 @@ def _split(text: str, delimiter: str) -> tuple[list[Row], list[Row]]:
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     for cells in reader:
         if any(map(str.strip, cells)):
-            commented = _COMMENT.match(cells[0].strip()) and not (len(cells) > 1 and cells[0].strip() == "#")
+            first = cells[0].strip()
+            commented = _COMMENT.match(first) and not (len(cells) > 1 and first == "#") and not is_missing(first)
             (comments if commented else rows).append(Row(reader.line_num, cells))
     return rows, comments
 

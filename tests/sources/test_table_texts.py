@@ -209,3 +209,17 @@ def test_a_constant_feature_has_no_scaled_bandwidth(value, tmp_path):
     for rule in ("scott-scaled", "silverman-scaled"):
         loss = cj.sweep(cj.KDE(table, rule), ["replace"], **size).test_nll.values
         assert np.all(loss == math.inf)
+
+
+def test_a_missing_cell_that_begins_as_a_comment_does_is_none(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n#N/A,3\n4,5\n#VALUE!,4\n7,8\n2,2\n")
+    with pytest.raises(ValueError, match="column 'a' has cells without a number.*2 missing, the first in line 3"):
+        cj.sources.table(path)
+
+
+def test_lines_that_are_left_out_as_comments_are_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('name,b,c\n"plain",2,1\n# a remark\n"#1 of all",3,3\n"x",5,2\n"y",4,4\n"z",9,9\n')
+    source = cj.sources.table(path)
+    assert "2 lines that begin as comments do were skipped, the first is line 3" in str(source)

@@ -214,7 +214,7 @@ def test_a_constant_feature_has_no_scaled_bandwidth(value, tmp_path):
 def test_a_missing_cell_that_begins_as_a_comment_does_is_none(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n#N/A,3\n4,5\n#VALUE!,4\n7,8\n2,2\n")
-    with pytest.raises(ValueError, match="column 'a' has cells without a number.*2 missing, the first in line 3"):
+    with pytest.raises(ValueError, match=r"column 'a' has cells without a number.*2 missing, the first in line 3"):
         cj.sources.table(path)
 
 

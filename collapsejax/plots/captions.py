@@ -105,7 +105,7 @@ def _dim(task: Mapping[str, Any]) -> int | None:
 def _field_text(name: str, value: Any, kind: type | None) -> str:
     """A field that is not as it is by default; a source by what it is called."""
     defaults = {field.name: field.default for field in dataclasses.fields(kind)} if kind else {}
-    if value is None or value == defaults.get(name):
+    if value is None or value == defaults.get(name) or (name, value) == ("probs", {"name": "uniform"}):
         return ""
     return _value_text(value) if name == "source" else f"{name} = {_value_text(value)}"
 

@@ -22,7 +22,7 @@ from .texts import broken_text
 from .ticks import tick_iterations, tick_values
 
 _DECADES_FOR_LOG = 1.5
-_MOST_LINES, _MOST_PANELS = 12, 80
+MOST_LINES, _MOST_PANELS = 12, 80
 _TICK = 0.26  # inches in print that an iteration takes below an axis
 _NEAR_ZERO = 0.5  # of the largest mean: an axis with a smaller one begins at 0
 
@@ -70,7 +70,6 @@ def curves(
     metrics = _chosen(dataset, metrics)
     if against is not None:
         against = against if "workflow" in against.dims else against.expand_dims("workflow")
-        _check_common(dataset, against, metrics)
     workflows = in_published_order(dataset.workflow.values)
     groups = [[workflow] for workflow in workflows] if split else [workflows]
     titles = workflow_titles(dataset)
@@ -78,6 +77,8 @@ def curves(
         lines_of = [
             [_lines(dataset, metric, group, swept, exact, against, titles) for group in groups] for metric in metrics
         ]
+        if against is not None and all(line.other is None for row in lines_of for lines in row for line in lines):
+            raise ValueError("against: the other results have no curve of these workflows, values and metrics")
         grid = Layout.of(len(metrics), len(groups), size)
         every = {line.label: line for row in lines_of for lines in row for line in lines}
         text = caption(dataset) + ("" if against is None else f"\nother results: {caption(against)}")
@@ -113,11 +114,9 @@ def _check_number(dataset: xr.Dataset, metrics: Sequence[str] | None, swept: Seq
     number, values = dataset.sizes["workflow"], dataset.sizes[swept[0]] if swept else 1
     lines = values if split else values * number
     other = "or draw plots.heatmap(data, metric, x=..., y=...)"
-    if lines > _MOST_LINES:
+    if lines > MOST_LINES:
         name = swept[0] if values > 1 and (split or values >= number) else "workflow"
-        raise ValueError(
-            f"{name}: {lines} lines in a panel, of {_MOST_LINES} at most; use .isel({name}=[...]), {other}"
-        )
+        raise ValueError(f"{name}: {lines} lines in a panel, of {MOST_LINES} at most; use .isel({name}=[...]), {other}")
     panels = (len(metrics) if metrics is not None else len(metrics_in(dataset))) * (number if split else 1)
     if panels > _MOST_PANELS:
         name = "workflow" if split and number > 1 else "metrics"
@@ -132,13 +131,6 @@ def _chosen(dataset: xr.Dataset, metrics: Sequence[str] | None) -> list[str]:
         return list(metrics)
     finite = lambda name: np.isfinite(summarize(dataset[name]).sel(statistic="mean")).any()
     return [name for name in names if finite(name)] or names
-
-
-def _check_common(dataset: xr.Dataset, against: xr.Dataset, metrics: Sequence[str]) -> None:
-    common = {*map(str, dataset.workflow.values)} & {*map(str, against.workflow.values)}
-    if not common or not {*metrics} & {*metrics_in(against)}:
-        what = "metric" if common else "workflow"
-        raise ValueError(f"against: the other results have no {what} in common with these; choose others")
 
 
 def _lines(

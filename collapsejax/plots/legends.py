@@ -68,7 +68,7 @@ def draw_strips(figure: Figure, legends: Sequence[Sequence[tuple[Any, str]]], ca
     Their heights are as `legend_height` and `caption_height` tell.
     """
     width, height = figure.get_size_inches()
-    size, top = LEGEND * scale, _PAD * LEGEND * scale / POINTS / 2
+    size, top = LEGEND * scale, _PAD * LEGEND * scale / POINTS
     for entries in legends:
         if entries:
             labels = [label for _, label in entries]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from .informative import informative
-from .style import EXACT, band
+from .style import EXACT, band, darker
 
 _MOST_POINTS = 12  # of a simulation that lie on an exact curve
-_DARKER = 0.6  # the colour of an exact curve among several, in units of that of its points
 _MOST_STRETCH = 2.0  # decades of an axis that a median may make of one
 GROUND = dict(color="0.93", linewidth=0, zorder=0)
 MEDIAN = dict(linestyle="--", zorder=2.5)
@@ -70,7 +68,7 @@ def draw_lines(axis: Axes, lines: list[Line], width: float) -> set[str]:
         if not good.all():
             first_bad.append(iterations[np.argmin(good)])
         if line.exact is not None:
-            colour = np.array(matplotlib.colors.to_rgb(line.colour)) * _DARKER if many else EXACT["color"]
+            colour = darker(line.colour) if many else EXACT["color"]
             style = {**EXACT, "color": colour, "linewidth": EXACT["linewidth"] * width}
             axis.plot(line.exact.iteration, _visible(axis, line.exact.values), gid="exact", **style)
             kinds.add("exact")

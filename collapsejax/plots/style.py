@@ -97,6 +97,7 @@ def colours(number: int) -> np.ndarray:
 
 # By Okabe and Ito, "Color Universal Design" (2008), without yellow and black, which are hard to see on white or taken.
 _DIFFERENT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6000", "#5B3A8C", "#7F7F7F")
+_DARKER = 0.6
 MARKERS = "osD^v<>Ph"
 
 
@@ -105,6 +106,11 @@ def different_colours(names: Sequence[str], chosen: Sequence[str]) -> list[Any]:
     if len(names) > len(_DIFFERENT):
         return [colours(len(names))[list(names).index(name)] for name in chosen]
     return [_DIFFERENT[in_published_order(names).index(name)] for name in chosen]
+
+
+def darker(colour: Any) -> tuple[float, ...]:
+    """A darker tone of a colour, in which the exact curve of points of that colour is drawn among others."""
+    return tuple(_DARKER * part for part in matplotlib.colors.to_rgb(colour))
 
 
 def in_published_order(workflows: Iterable[str]) -> list[str]:

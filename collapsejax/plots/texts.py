@@ -10,6 +10,7 @@ from matplotlib.textpath import TextPath
 
 POINTS = 72  # of an inch
 _LINE = 1.35  # height of a line, in units of the size of its text
+_SHARES = (0.9, 0.8, 0.7, 0.6)  # of a width, which lines are tried at
 _HANDLE, _BETWEEN = 2.8, 1.4  # width of a legend's handle and of the space behind an entry, in the same units
 
 
@@ -38,19 +39,28 @@ def broken_lines(text: str, size: float, inches: float) -> list[str]:
 
 
 def broken_text(text: str, size: float, inches: float) -> str:
-    """`broken_lines` as one text."""
-    return "\n".join(broken_lines(text, size, inches))
+    """`broken_lines` as one text, whose lines are about equally long."""
+    lines = broken_lines(text, size, inches)
+    for share in _SHARES:
+        shorter = broken_lines(text, size, share * inches)
+        if len(shorter) > len(lines):
+            break
+        lines = shorter
+    return "\n".join(lines)
 
 
 def _parts(text: str) -> list[str]:
-    """Words with the space behind them; names of workflows are parted further, formulas between dollars are not."""
-    parts, inside = [""], False
+    """Words with the space behind them: names of workflows are parted further, formulas and brackets are not."""
+    parts, formula, bracket = [""], False, False
     for character, following in zip(text, text[1:] + " ", strict=True):
-        inside ^= character == "$"
-        if character == "(" and not inside and parts[-1] and parts[-1][-1] != " ":
-            parts.append("")
+        formula ^= character == "$"
+        if character == "(" and not formula:
+            bracket = parts[-1] == ""
+            if not bracket:
+                parts.append("")
+        bracket &= character != ")"
         parts[-1] += character
-        if not inside and (character == " " or (character in "-," and following not in " 0123456789")):
+        if not formula and not bracket and (character == " " or (character in "-," and following not in " 0123456789")):
             parts.append("")
     return [part for part in parts if part]
 

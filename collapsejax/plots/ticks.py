@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 _PLAIN = (1e-3, 1e5)  # numbers that are written out
 _STEPS = [lead * 10**power for power in range(10) for lead in (1, 2, 2.5, 5)]
 _STEPS = [int(step) for step in _STEPS if step == int(step)]
-_APART = 0.55  # of the distance of two ticks, which the last one keeps from the one before it
+_APART = 0.5  # of the distance of two ticks, which the last one keeps from the one before it
 
 
 def iteration_ticks(iterations: np.ndarray, most: int, log: bool) -> list[int]:
@@ -27,7 +27,7 @@ def iteration_ticks(iterations: np.ndarray, most: int, log: bool) -> list[int]:
     else:
         step = next(one for one in _STEPS if (last - first) / one <= max(1, most - 1))
         chosen = list(range(step, last, step))
-        far = lambda a, b: b - a > _APART * step
+        far = lambda a, b: b - a >= _APART * step
     nearest = [int(there[np.argmin(np.abs(there - one))]) for one in chosen]
     between = [one for one in dict.fromkeys(nearest) if first < one < last and far(first, one) and far(one, last)]
     return [first, *between, last]

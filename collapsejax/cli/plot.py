@@ -4,44 +4,91 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tyro
+import xarray as xr
 
-from ..results.dataset import line_dimensions
+from ..results.dataset import line_dimensions, metrics_in
+from ..results.metrics import check_metrics
 from ..store import datasets
 from ..store.figures import save_figure
 from ..store.files import check_name
+from .figures import Look
 from .flags import optional
+
+if TYPE_CHECKING:
+    from ..plots.style import Figure
 
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw stored results: mean over the seeds with a 95 % band, a column a workflow, a line a number of samples.
+    """Draw stored results: means over the seeds on exact curves, a colour a workflow or a number of samples.
 
-    Where more was swept, each combination gets a figure: g-dim=3.png and so on.
+    Where more was swept, each combination gets a figure: g-dim=3.png and so on. Where that would be more lines than can
+    be told apart, or more figures than one looks at, each metric gets a heat map of the last iteration.
 
     Args:
         store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.
         out: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: the store's name and .png.
-        metric: metrics to draw, a row each. Default: all.
+        metric: metrics to draw, a panel each. Default: all.
+        against: another store, whose means are drawn for comparison.
     """
 
     store: tyro.conf.Positional[str]
     out: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
+    against: optional(str, "STORE") = None
+    figure: Look = dataclasses.field(default_factory=Look)
 
     def run(self) -> None:
-        from .. import plots
-
+        self.figure.check()
         dataset = datasets.open(self.store)
+        other = None if self.against is None else datasets.open(self.against)
         out = Path(self.store).with_suffix(".png") if self.out is None else Path(check_name(self.out))
+        if self.metric is not None:
+            check_metrics(self.metric, metrics_in(dataset))
+        for suffix, figure in self._figures(dataset, other):
+            path = out.with_name(f"{out.stem}{suffix}{out.suffix}".replace("/", "_"))
+            save_figure(figure, path)
+            print(f"wrote {path}")
+
+    def _figures(self, dataset: xr.Dataset, other: xr.Dataset | None) -> Iterator[tuple[str, Figure]]:
+        """Each figure, and what its name ends in."""
+        from ..plots.curves import MOST_LINES
+
         swept = line_dimensions(dataset)
         if "num_samples" in swept:
             swept.append(swept.pop(swept.index("num_samples")))
-        for labels in itertools.product(*(dataset[name].values for name in swept[:-1])):
-            chosen = dict(zip(swept, labels, strict=False))
-            suffix = "".join(f"-{name}={label}" for name, label in chosen.items())
-            path = out.with_name(f"{out.stem}{suffix}{out.suffix}".replace("/", "_"))
-            save_figure(plots.curves(dataset.sel(chosen), self.metric), path)
-            print(f"wrote {path}")
+        lines = dataset.sizes[swept[-1]] if swept else dataset.sizes["workflow"]
+        figures = [dataset.sizes[name] for name in swept[:-1]]
+        if lines > MOST_LINES or any(number > MOST_LINES for number in figures):
+            yield from self._heat_maps(dataset, swept)
+            return
+        for chosen, suffix in _combinations(dataset, swept[:-1]):
+            against = other and other.sel({name: label for name, label in chosen.items() if name in other.dims})
+            yield suffix, self.figure.curves(dataset.sel(chosen), self.metric, against)
+
+    def _heat_maps(self, dataset: xr.Dataset, swept: list[str]) -> Iterator[tuple[str, Figure]]:
+        from .. import plots
+
+        if self.against is not None:
+            raise ValueError("against: these results are drawn as heat maps, which compare nothing; leave it out")
+        axes = dict(x=swept[-1], y=swept[-2]) if len(swept) > 1 else dict(x="generation", y=(*swept, "workflow")[0])
+        for chosen, suffix in _combinations(dataset, swept[:-2]):
+            part = dataset.sel(chosen)
+            exact = self.figure.exact(part)
+            for metric in self.metric or metrics_in(dataset):
+                yield (
+                    f"{suffix}-{metric}",
+                    plots.heatmap(part, metric, **axes, exact=exact, width=self.figure.width),
+                )
+
+
+def _combinations(dataset: xr.Dataset, names: list[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every combination of labels along some dimensions, and a suffix that names it."""
+    for labels in itertools.product(*(dataset[name].values for name in names)):
+        chosen = dict(zip(names, labels, strict=True))
+        yield chosen, "".join(f"-{name}={label}" for name, label in chosen.items())

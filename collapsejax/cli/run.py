@@ -25,6 +25,7 @@ from ..sweeps.run import sweep
 from ..workflows import PUBLISHED, find
 from . import output
 from .compilation_cache import Compiles
+from .figures import Look
 from .flags import WORKFLOWS_HELP, flags, optional
 from .schema import SOURCES, make_task, settings
 from .signals import resumable, stopping
@@ -60,9 +61,12 @@ class Simulation:
     overwrite: bool = False
     plot: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
+    figure: Look = dataclasses.field(default_factory=Look)
 
     def run(self, task: Any) -> None:
         check_seed(self.seed)
+        if self.plot is not None:
+            self.figure.check()
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
         if self.out is not None and self.plot is not None and Path(self.out).resolve() == Path(self.plot).resolve():
             raise ValueError(f"out and plot are both {self.out}; choose two names")
@@ -78,9 +82,7 @@ class Simulation:
                 options = dict(sizes, num_seeds=self.num_seeds, key=key_of(self.seed))
                 dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
             if figure:
-                from .. import plots
-
-                figure.save(plots.curves(dataset, self.metric))
+                figure.save(self.figure.curves(dataset, self.metric))
         output.print_tables(dataset, self.metric)
         output.print_times(dataset)
         for path in (self.out, self.plot):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .curves import curves
 from .growth import against, collapse_times, excess, loss_against_share, real_shares
+from .heatmap import heatmap
 from .style import STYLE
 from .value import value_lines, value_map
 from .z_scores import z_scores
@@ -14,6 +15,7 @@ __all__ = [
     "collapse_times",
     "curves",
     "excess",
+    "heatmap",
     "loss_against_share",
     "real_shares",
     "value_lines",

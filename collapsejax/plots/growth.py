@@ -11,7 +11,19 @@ import xarray as xr
 from ..results.dataset import milestones
 from ..results.statistics import mean_and_standard_error
 from .panels import draw_line, draw_points, finish, one_line_dimension, row_of_panels
-from .style import COLUMN_WIDTH, EXACT, STYLE, Figure, colours, in_published_order, label_of, legend_below, lines_of
+from .style import (
+    COLUMN_WIDTH,
+    EXACT,
+    STYLE,
+    Figure,
+    colours,
+    darker,
+    different_colours,
+    in_published_order,
+    label_of,
+    legend_below,
+    lines_of,
+)
 
 
 def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None) -> Figure:
@@ -129,17 +141,19 @@ def loss_against_share(points: Mapping[str, np.ndarray], exact: Mapping[str, np.
 
     Args:
         points: by the workflow's name, shares, means and standard errors (3, number of points).
-        exact: by the workflow's name, shares and exact values (2, number), drawn as thin dark lines.
+        exact: by the workflow's name, shares and exact values (2, number), drawn as thin lines in a darker tone
+            of the colour of its points.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
         axis = figure.subplots()
         axis.set(xscale="log", yscale="log", xlabel="Share of real rows in every training set")
         axis.axhline(1, color="0.6", linewidth=0.6, linestyle=":")
-        for share, known in exact.values():
-            axis.plot(share, known, **EXACT)
-        for place, ((label, values), colour) in enumerate(zip(points.items(), colours(len(points)), strict=True)):
-            draw_points(axis, *values, colour, label, place)
+        colour_of = dict(zip(points, different_colours(list(points), list(points)), strict=True))
+        for label, (share, known) in exact.items():
+            axis.plot(share, known, **EXACT | {"color": darker(colour_of[label])})
+        for place, (label, values) in enumerate(points.items()):
+            draw_points(axis, *values, colour_of[label], label, place)
         axis.plot([], [], **EXACT, label="exact")
         finish(axis, "Last error of the mean / error of n real rows")
         axis.legend()

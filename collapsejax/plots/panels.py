@@ -20,7 +20,10 @@ def one_line_dimension(dataset: xr.Dataset) -> list[str]:
     """
     swept = line_dimensions(dataset)
     if len(swept) > 1:
-        raise ValueError(f"dimensions {', '.join(swept)}: a figure shows one; choose a value of the others with .sel")
+        raise ValueError(
+            f"dimensions {', '.join(swept)}: a figure shows one; choose a value of the others with .isel, "
+            "or draw plots.heatmap(data, metric, x=..., y=...)"
+        )
     return swept
 
 

@@ -1,0 +1,36 @@
+"""The diagnosis of results, as a table and a sentence."""
+
+from __future__ import annotations
+
+import xarray as xr
+
+from ..results.diagnosis import diagnose
+from ..results.verdict import Diagnosis, Verdict
+from .parts import Table, with_error
+
+
+def diagnoses(dataset: xr.Dataset) -> dict[str, Diagnosis]:
+    """The diagnosis of each workflow, of results without dimensions other than `num_samples`.
+
+    Empty where nothing can be judged, as without a known loss.
+    """
+    try:
+        return {str(name): diagnose(dataset.sel(workflow=name)) for name in dataset.workflow.values}
+    except ValueError:
+        return {}
+
+
+def diagnosis_table(of: dict[str, Diagnosis], caption: str) -> Table:
+    """A row for each definition of collapse, with the verdict and the statistic of each workflow."""
+    first = next(iter(of.values()))
+    rows = [
+        [verdict.definition, *(_judged(diagnosis[verdict.definition]) for diagnosis in of.values()), verdict.about]
+        for verdict in first
+    ]
+    return Table(["definition", *of, "statistic"], rows, caption)
+
+
+def _judged(verdict: Verdict) -> str:
+    if verdict.statistic is None:
+        return verdict.verdict
+    return f"{verdict.verdict} ({with_error(verdict.statistic, verdict.standard_error)})"

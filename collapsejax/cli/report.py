@@ -46,7 +46,7 @@ class Report:
             page = store_page(
                 dataset,
                 exact=xr.Dataset(),
-                title=store.name,
+                store=str(store),
                 command=command_of(dataset, self.store) or shlex.join(["collapsejax", "report", self.store]),
                 missing=[str(warning.message) for warning in caught],
             )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 DARK_GROUND, DARK_INK = "#17191d", "#e9eaec"
+_DARKEST, _LIGHTEST = 0.62, 0.92  # lightness on dark of colours that are black and white on white
+_COLOURFUL = 0.06  # chroma from which on a colour is none of the greys
 # Björn Ottosson, "A perceptual color space for image processing" (2020): from linear sRGB to cone responses, and from
 # their cube roots to lightness, green-red and blue-yellow.
 _TO_CONES = np.array(
@@ -24,14 +26,17 @@ _TO_OKLAB = np.array(
 
 
 def on_dark(colour: str) -> str:
-    """The colour that stands out from a dark ground as much as `colour`, "#rrggbb", does from white, of the same hue.
+    """The colour, of the same hue, that takes the place of `colour`, "#rrggbb" on white, on a dark ground.
 
-    White becomes `DARK_GROUND` and black `DARK_INK`; between them lightness is turned over in Oklab.
+    White becomes `DARK_GROUND`, black `DARK_INK`, and greys lie between them in turned order. Colours become light,
+    the dark ones less so than the light ones: all stand out.
     """
     lightness, *hue = _oklab(colour)
     ground, ink = _oklab(DARK_GROUND), _oklab(DARK_INK)
     grey = ink + (ground - ink) * lightness  # neither is quite grey
-    return _hexadecimal(grey + np.array([0.0, *hue]))
+    light = np.array([_DARKEST + (_LIGHTEST - _DARKEST) * lightness, 0.0, 0.0])
+    colourful = min(1.0, np.hypot(*hue) / _COLOURFUL)
+    return _hexadecimal(grey + (light - grey) * colourful + np.array([0.0, *hue]))
 
 
 def _oklab(colour: str) -> np.ndarray:

@@ -6,6 +6,7 @@ Whatever a user may have named, a column or a file, is given as it is: rendering
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -16,6 +17,7 @@ from ..plots.style import Figure
 from ..plots.svg import svg_text
 
 _NUMBER = re.compile(r"[-+<>≤≥~≈]?\s?(\d[\d,.]*(e[-+]?\d+)?|inf|nan|-)(\s?±\s?\S+)?\s?%?")
+_FIXED = "\N{NO-BREAK SPACE}"  # where lines are short they break before the sign
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,8 +164,14 @@ class Page:
 
 
 def with_error(value: float, standard_error: float) -> str:
-    """A mean with its standard error, as "0.9125 ± 0.014"; without one where that is not finite."""
-    return f"{value:.4g} ± {standard_error:.2g}" if np.isfinite(standard_error) else f"{value:.4g}"
+    """A mean with its standard error, to two digits of that, as "0.913 ± 0.014"; without one where there is none."""
+    if not (np.isfinite(standard_error) and standard_error > 0):
+        return f"{value:.4g}"
+    decimals = 1 - math.floor(math.log10(standard_error))
+    if not -4 <= decimals <= 6:
+        return f"{value:.4g} ±{_FIXED}{standard_error:.2g}"
+    decimals = max(decimals, 0)
+    return f"{value:.{decimals}f} ±{_FIXED}{standard_error:.{decimals}f}"
 
 
 def _shown(cell: Cell) -> str | Link:

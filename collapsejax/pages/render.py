@@ -31,7 +31,7 @@ def html_of(page: Page) -> str:
         groups=_groups,
         kind=lambda block: "text" if isinstance(block, str) else block.kind,
         svg=lambda picture: Markup(figures[id(picture)].markup),  # of ElementTree, which escapes
-        is_bitmap=lambda picture: not figures[id(picture)].colours,
+        is_map=lambda picture: not figures[id(picture)].colours,
         colours=[(colour, on_dark(colour)) for colour in colours],
         ground=DARK_GROUND,
         ink=DARK_INK,

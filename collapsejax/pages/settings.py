@@ -18,7 +18,7 @@ def settings_of(dataset: xr.Dataset) -> dict[str, str]:
     """The task with its fields, the workflows, what was swept, and the sizes."""
     attributes = dataset.attrs
     task = json.loads(attributes.get("task", "{}"))
-    found = {"task": task.get("name", "unknown")}
+    found = {"task": task_of(dataset)}
     found |= {name: in_words(value) for name, value in task.items() if name != "name" and value is not None}
     for name in ("workflow", *line_dimensions(dataset)):
         found[name] = ", ".join(map(str, dataset[name].values))
@@ -29,6 +29,11 @@ def settings_of(dataset: xr.Dataset) -> dict[str, str]:
     if "key" in attributes:
         found["key"] = f"{attributes['key']} ({attributes.get('key_impl', 'threefry2x32')})"
     return found
+
+
+def task_of(dataset: xr.Dataset) -> str:
+    """The name of the task; "unknown" where the dataset does not say it."""
+    return json.loads(dataset.attrs.get("task", "{}")).get("name", "unknown")
 
 
 def num_seeds_of(dataset: xr.Dataset) -> int | str:

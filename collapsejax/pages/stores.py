@@ -14,21 +14,21 @@ from .cells import cells_of, label_of, some
 from .diagnoses import diagnoses, diagnosis_table
 from .numbers import metric_table
 from .parts import Block, Bullets, Facts, Page, Picture, Section, with_error
-from .settings import meaning_of, num_seeds_of, origin_of, settings_of
+from .settings import meaning_of, num_seeds_of, origin_of, settings_of, task_of
 
 _MOST_LINES = 6  # of a figure, in one colour each
-_MOST_CELLS = 3  # of which there are figures and diagnoses
+_MOST_CELLS = 4  # of which there are figures and diagnoses
 
 
 def store_page(
-    dataset: xr.Dataset, *, exact: xr.Dataset, title: str, command: str, missing: Sequence[str] = ()
+    dataset: xr.Dataset, *, exact: xr.Dataset, store: str, command: str, missing: Sequence[str] = ()
 ) -> Page:
     """The page of results.
 
     Args:
         dataset: as from `sweep` or `open`, of all seeds or statistics over them.
         exact: as from `exact_curves`; empty where nothing is known.
-        title: of the page.
+        store: its name.
         command: repeats what is in the store, or the page.
         missing: what is missing or damaged, a sentence each.
     """
@@ -40,11 +40,11 @@ def store_page(
         Section("Figures", _figures(dataset, known, outer, lines)),
         Section("Numbers", [metric_table(dataset, known, metric) for metric in metrics_in(dataset)]),
         _diagnosis(dataset, names),
-        Section("Settings", [Facts(settings_of(dataset))]),
+        Section("Settings", [Facts({"store": store} | settings_of(dataset))]),
         Section("Methods", _methods(dataset, known)),
     ]
     return Page(
-        title=title,
+        title=f"{task_of(dataset)} under {_listed(list(map(str, dataset.workflow.values)))}",
         summary=_summary(dataset, known),
         sections=[section for section in sections if section],
         command=command,
@@ -80,7 +80,7 @@ def _diagnosis(dataset: xr.Dataset, names: Sequence[str]) -> Section | None:
     blocks: list[Block] = []
     for cell in some(cells_of(dataset, names), _MOST_CELLS):
         if found := diagnoses(dataset.sel(cell)):
-            blocks.append(diagnosis_table(found, label_of(cell)))
+            blocks += diagnosis_table(found, label_of(cell))
     if not blocks:
         return None
     how = (
@@ -121,6 +121,10 @@ def _summary(dataset: xr.Dataset, exact: xr.Dataset) -> list[str]:
         sentences.append(f"{under} to {end} in model {dataset.sizes['generation']}{exactly}.")
     sentences[0] = f"With {label_of(last_cell)}, {sentences[0]}" if last_cell else sentences[0]
     return [f"{sentence[0].upper()}{sentence[1:]}" for sentence in sentences]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _main_metric(dataset: xr.Dataset) -> str:

@@ -13,10 +13,11 @@ _URL = re.compile(r"url\(#([^)]+)\)")
 _FONT = re.compile(r"(font:[^;]*?[\d.]+px)[^;]*")
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _POINT = 96 / 72  # CSS pixels
+_MOST_COLOURS = 32  # of a figure of lines; one with more is a map, whose colours and the text on them belong together
 
 
 class Inlined(NamedTuple):
-    """An SVG element for a page, and its colours, "#rrggbb"; none where it has a bitmap, which keeps its own."""
+    """An SVG element for a page, and its colours, "#rrggbb"; none where it keeps its own on any ground, as maps do."""
 
     markup: str
     colours: frozenset[str]
@@ -25,29 +26,30 @@ class Inlined(NamedTuple):
 def inline(text: str, prefix: str, title: str, description: str) -> Inlined:
     """The SVG file `text` as an element of a page.
 
-    Its colours become variables, as --c0a1b2c of #0a1b2c, and so does the font, --figure-font. What is named in it gets
-    names that begin with `prefix`, so that several can stand on one page.
+    Its colours become variables, as --c0a1b2c of #0a1b2c, unless it is a map, in a bitmap or in many colours. So does
+    the font, --figure-font. What is named in it gets names that begin with `prefix`, so that several can stand on one
+    page.
     """
     root = ElementTree.fromstring(_NOT_IN_XML.sub("", text))
     _drop(root, ("metadata", "style"))
-    bitmap = root.find(f".//{_SPACE}image") is not None
     _rename(root, prefix)
-    colours: set[str] = set()
-
-    def variable(found: re.Match) -> str:
-        colours.add(found[0].lower())
-        return f"var(--c{found[0][1:].lower()})"
-
-    for element in root.iter():
-        if style := element.get("style"):
-            style = _FONT.sub(r"\1 var(--figure-font)", style)
-            element.set("style", style if bitmap else _COLOUR.sub(variable, style))
-    if not bitmap:  # what has no colour of its own is black
-        colours.add("#000000")
-        root.set("fill", "var(--c000000)")
+    for element in _styled(root):
+        element.set("style", _FONT.sub(r"\1 var(--figure-font)", element.get("style")))
+    colours = frozenset(found.lower() for element in _styled(root) for found in _COLOUR.findall(element.get("style")))
+    if root.find(f".//{_SPACE}image") is None and len(colours) <= _MOST_COLOURS:
+        for element in _styled(root):
+            element.set("style", _COLOUR.sub(lambda found: f"var(--c{found[0][1:].lower()})", element.get("style")))
+        root.set("fill", "var(--c000000)")  # what has no colour of its own is black
+        colours |= {"#000000"}
+    else:
+        colours = frozenset()
     _describe(root, prefix, title, description)
     _size(root)
-    return Inlined(_markup(root), frozenset(colours))
+    return Inlined(_markup(root), colours)
+
+
+def _styled(root: ElementTree.Element) -> list[ElementTree.Element]:
+    return [element for element in root.iter() if element.get("style")]
 
 
 def _drop(root: ElementTree.Element, names: tuple[str, ...]) -> None:

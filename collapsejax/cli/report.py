@@ -30,8 +30,6 @@ class Report:
     out: optional(str, "FILE.html") = None
 
     def run(self) -> None:
-        import xarray as xr
-
         from ..pages import html_of
         from ..pages.stores import store_page
 
@@ -45,7 +43,6 @@ class Report:
         with page_place(out) as place:
             page = store_page(
                 dataset,
-                exact=xr.Dataset(),
                 store=str(store),
                 command=command_of(dataset, self.store) or shlex.join(["collapsejax", "report", self.store]),
                 missing=[str(warning.message) for warning in caught],

@@ -9,12 +9,13 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..plots.style import Figure
-from ..plots.svg import svg_text
+if TYPE_CHECKING:
+    from ..plots.style import Figure
+
 
 _NUMBER = re.compile(r"[-+<>≤≥~≈]?\s?(\d[\d,.]*(e[-+]?\d+)?|inf|nan|-)(\s?±\s?\S+)?\s?%?")
 _FIXED = "\N{NO-BREAK SPACE}"  # where lines are short they break before the sign
@@ -113,6 +114,8 @@ class Picture:
     @classmethod
     def of(cls, figure: Figure, title: str, description: str = "", caption: str = "") -> Picture:
         """A matplotlib figure, best as wide as a column: then its text can be read on a phone."""
+        from ..plots.svg import svg_text
+
         return cls(svg_text(figure), title, description, caption)
 
 

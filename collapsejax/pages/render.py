@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from ..store.pages import page_place
 from .colours import DARK_GROUND, DARK_INK, on_dark
 from .parts import Block, Page, Picture
 from .svg import Inlined, inline
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def html_of(page: Page) -> str:
@@ -20,6 +21,8 @@ def html_of(page: Page) -> str:
 
     The same page gives the same text each time.
     """
+    from markupsafe import Markup
+
     number = itertools.count(1)
     figures: dict[int, Inlined] = {}
     for block in (block for section in page.sections for block in section.blocks):
@@ -54,6 +57,8 @@ def _groups(blocks: list[Block]) -> list[tuple[bool, list[Block]]]:
 
 @functools.cache
 def _template() -> jinja2.Template:
+    import jinja2
+
     loader = jinja2.PackageLoader("collapsejax.pages")
     options = dict(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, **options)

@@ -10,6 +10,7 @@ import xarray as xr
 from ..plots import curves
 from ..results.dataset import line_dimensions, metrics_in, summarize
 from ..results.metrics import LOSSES, SPREADS
+from ..sweeps.exact_curves import exact_curves
 from .cells import cells_of, label_of, some
 from .diagnoses import diagnoses, diagnosis_table
 from .numbers import metric_table
@@ -20,31 +21,28 @@ _MOST_LINES = 6  # of a figure, in one colour each
 _MOST_CELLS = 4  # of which there are figures and diagnoses
 
 
-def store_page(
-    dataset: xr.Dataset, *, exact: xr.Dataset, store: str, command: str, missing: Sequence[str] = ()
-) -> Page:
-    """The page of results.
+def store_page(dataset: xr.Dataset, *, store: str, command: str, missing: Sequence[str] = ()) -> Page:
+    """The page of results, with exact curves where they are known.
 
     Args:
         dataset: as from `sweep` or `open`, of all seeds or statistics over them.
-        exact: as from `exact_curves`; empty where nothing is known.
         store: its name.
         command: repeats what is in the store, or the page.
         missing: what is missing or damaged, a sentence each.
     """
     names = [name for name in line_dimensions(dataset) if name != "num_samples"]
     *outer, lines = [*names, *(["num_samples"] if "num_samples" in dataset.dims else [])] or [None]
-    known = exact[[name for name in exact.data_vars if name in dataset]]
+    known, unknown = _exact(dataset)
     sections = [
         Section("Missing or damaged", [Bullets(missing)]) if missing else None,
         Section("Figures", _figures(dataset, known, outer, lines)),
         Section("Numbers", [metric_table(dataset, known, metric) for metric in metrics_in(dataset)]),
         _diagnosis(dataset, names),
         Section("Settings", [Facts({"store": store} | settings_of(dataset))]),
-        Section("Methods", _methods(dataset, known)),
+        Section("Methods", _methods(dataset, known, unknown)),
     ]
     return Page(
-        title=f"{task_of(dataset)} under {_listed(list(map(str, dataset.workflow.values)))}",
+        title=f"{task_of(dataset).capitalize()} under {_listed(list(map(str, dataset.workflow.values)))}",
         summary=_summary(dataset, known),
         sections=[section for section in sections if section],
         command=command,
@@ -72,7 +70,7 @@ def _figures(dataset: xr.Dataset, exact: xr.Dataset, outer: Sequence[str], lines
             label = f"{own[metric].attrs.get('long_name', metric)}{where}"
             under = ", ".join(map(str, own.workflow.values))
             about = f"{label}, against model-fitting iteration under {under}. The table of {metric} has the numbers."
-            blocks.append(Picture.of(curves(own, [metric], exact=known), label, about, f"{metric}{where}"))
+            blocks.append(Picture.of(curves(own, [metric], exact=known), label, about, f"{label} ({metric})"))
     return blocks
 
 
@@ -90,7 +88,17 @@ def _diagnosis(dataset: xr.Dataset, names: Sequence[str]) -> Section | None:
     return Section("Diagnosis", [how, *blocks])
 
 
-def _methods(dataset: xr.Dataset, exact: xr.Dataset) -> list[Block]:
+def _exact(dataset: xr.Dataset) -> tuple[xr.Dataset, str]:
+    """The exact curves of the metrics that a dataset has, and why there are none, if so."""
+    try:
+        exact = exact_curves(dataset)
+    except ValueError as error:
+        return xr.Dataset(), f"No exact means: {error}."
+    known = exact[[name for name in exact.data_vars if name in dataset]]
+    return known, "" if known.data_vars else "No exact means are known of these metrics under these workflows."
+
+
+def _methods(dataset: xr.Dataset, exact: xr.Dataset, unknown: str) -> list[Block]:
     workflows = [str(name) for name in dataset.workflow.values]
     meanings = [f"{name}: {meaning}" for name in workflows if (meaning := meaning_of(name))]
     blocks: list[Block] = [
@@ -100,9 +108,8 @@ def _methods(dataset: xr.Dataset, exact: xr.Dataset) -> list[Block]:
         f"This is repeated independently {num_seeds_of(dataset)} times, once a seed. Means are over the seeds, with "
         "standard errors; bands are 1.96 standard errors to both sides.",
     ]
-    if exact.data_vars:
-        blocks.append("Exact means are expectations computed in float64; they depend on no random numbers.")
-    return blocks
+    known = "Exact means are expectations computed in float64; they depend on no random numbers."
+    return [*blocks, unknown or known]
 
 
 def _summary(dataset: xr.Dataset, exact: xr.Dataset) -> list[str]:

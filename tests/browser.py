@@ -49,9 +49,9 @@ document.getElementById("frame").onload = event => {
 class Seen(NamedTuple):
     """What is seen of a page; sizes in CSS pixels.
 
-    `complaints` are lines of the console. `wide`: elements that stick out to the right. `repeated`, `missing`: ids that
-    several elements have, and those that are referred to and that none has. `smallest`: the least height or length of a text in a
-    figure.
+    `complaints` are lines of the console. `wide`: elements that stick out to the right. `smallest`: the least height of
+    the texts in figures. `repeated`, `missing`: ids that several elements have, and those that are referred to and that
+    none has.
     """
 
     complaints: list[str]

@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ..pages.parts import Block, Cell, Facts, Link, Page, Picture, Section, Table, with_error
+from ..pages.parts import Block, Bullets, Cell, Link, Page, Picture, Section, Table, with_error
 from ..store.provenance import provenance
 from .findings import Number
 from .record import Record
@@ -50,12 +50,12 @@ def _first(record: Record) -> str:
 
 
 def _section(record: Record, figures: Drawn) -> Section:
-    said = {
-        f"the paper ({record.citation}) found": record.claim,
-        "this run found": record.found,
-        "verdict": record.verdict,
-    }
-    blocks: list[Block] = [f"{record.title}, {record.num_seeds} seeds; {record.form}.", Facts(said)]
+    said = [
+        f"The paper ({record.citation}) found: {record.claim}.",
+        f"This run found: {record.found}.",
+        f"Verdict: {record.verdict}.",
+    ]
+    blocks: list[Block] = [f"{record.title}, {record.num_seeds} seeds; {record.form}.", Bullets(said)]
     blocks.append(Table(["number", "value ± s.e.", "exact", "z"], [_row(one) for one in record.numbers]))
     blocks += [
         Picture(figures[name], f"{record.title}: {name}", record.found, name)

@@ -23,11 +23,13 @@ def command_of(dataset: xr.Dataset, out: str) -> str | None:
     """
     try:
         fields = _fields(dataset)
-        if not _is_what(spec.arguments(fields), dataset.attrs):
-            return None
+        arguments = spec.arguments(fields)
     except (KeyError, TypeError, ValueError, FileNotFoundError):  # of a task that is none of the library's
         return None
-    return shlex.join([*_words(fields), "--out", out])
+    over = arguments["over"]
+    if not _is_of(arguments, dataset.attrs) or any(len(values) == 1 for values in over.values()):
+        return None  # a flag with one value makes no dimension
+    return shlex.join([*_words(fields, swept=bool(over)), "--out", out])
 
 
 def _fields(dataset: xr.Dataset) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def _fields(dataset: xr.Dataset) -> dict[str, Any]:
     name = task.pop("name")
     fields = {
         "task": name,
-        "workflow": [str(label) for label in dataset.workflow.values],
+        "workflow": [_text(workflow, over) for workflow in json.loads(attributes["workflows"])],
         name: _given(task, TASKS[name]),
         "num_samples": over.pop("num_samples", dataset.num_samples.values.tolist()),
         "num_generations": dataset.sizes["generation"],
@@ -72,27 +74,50 @@ def _seed(key: Sequence[int]) -> int:
     return key[0] << 32 | key[1]
 
 
-def _is_what(arguments: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
-    """Whether the arguments of a sweep are those that the results are of."""
-    parts = {"task": arguments["task"], "workflows": arguments["workflows"], "over": dict(arguments["over"])}
-    return all(json.loads(json.dumps(describe(part))) == json.loads(attributes[name]) for name, part in parts.items())
+def _text(workflow: Mapping[str, Any], over: Mapping[str, Any]) -> str:
+    """A described workflow as commands write it, with settings that are neither swept nor as they are by default."""
+    known = settings(type(WORKFLOWS[workflow["name"]]))
+    texts = {name: value["name"] if isinstance(value, Mapping) else value for name, value in workflow.items()}
+    default = {name: getattr(setting.default, "name", setting.default) for name, setting in known.items()}
+    given = [
+        f"{name}={text}"
+        for name, text in texts.items()
+        if name in known and text != default[name] and f"{workflow['name']}.{name}" not in over
+    ]
+    return f"{workflow['name']}({', '.join(given)})" if given else workflow["name"]
 
 
-def _words(fields: Mapping[str, Any]) -> list[str]:
-    task, swept = fields["task"], fields["keep"] != "seeds"
-    flags = {**fields[task], **(source if isinstance(source := fields[task].get("source"), Mapping) else {})}
-    if source:
-        flags = {name: value for name, value in flags.items() if name != "name"} | {"source": source["name"]}
-    sizes = ("workflow", "num_samples", "num_generations", "num_seeds", "seed")
-    flags |= {name: fields[name] for name in sizes}
-    flags |= {f"{name}.{one}": value for name in WORKFLOWS for one, value in fields.get(name, {}).items()}
-    swept |= any(isinstance(value, list) for name, value in flags.items() if name not in ("workflow", "columns"))
-    if fields["rows"]:
-        flags["rows"] = None
+def _is_of(arguments: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+    """Whether the arguments of a sweep are those of results; of what was swept the first values stand for all."""
+    over = json.loads(attributes["over"])
+    if json.loads(json.dumps(describe(arguments["over"]))) != over:
+        return False
+    first = {name: values[0] for name, values in over.items()}
+    task, workflows = (json.loads(attributes[name]) for name in ("task", "workflows"))
+    wanted = [_replaced(task, first), *(_replaced(one, first, one["name"]) for one in workflows)]
+    made = [describe(arguments["task"]), *map(describe, arguments["workflows"])]
+    return json.loads(json.dumps(made)) == wanted
+
+
+def _replaced(described: Any, values: Mapping[str, Any], path: str = "") -> Any:
+    """A description with other values of some fields, by their names with those of the fields that they are in."""
+    if not isinstance(described, Mapping):
+        return described
+    places = {name: f"{path}.{name}" if path else name for name in described}
+    return {name: values.get(places[name], _replaced(value, values, places[name])) for name, value in described.items()}
+
+
+def _words(fields: Mapping[str, Any], *, swept: bool) -> list[str]:
+    task = fields["task"]
+    of_task = dict(fields[task])
+    if isinstance(source := of_task.pop("source", None), Mapping):
+        of_task |= {"source": source["name"]} | {name: value for name, value in source.items() if name != "name"}
+    of_workflows = {f"{name}.{one}": value for name in WORKFLOWS for one, value in fields.get(name, {}).items()}
+    sizes = {name: fields[name] for name in ("num_samples", "num_generations", "num_seeds", "seed")}
     if fields["keep"] != "seeds":
-        flags["keep"] = fields["keep"]
-    words = ["collapsejax", *(["sweep", "--task", task] if swept else ["run", task])]
+        sizes["keep"] = fields["keep"]
+    flags = of_task | {"workflow": fields["workflow"]} | of_workflows | sizes | ({"rows": []} if fields["rows"] else {})
+    words = ["collapsejax", *(["sweep", "--task", task] if swept or "keep" in sizes else ["run", task])]
     for name, value in flags.items():
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return words

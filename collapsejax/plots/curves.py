@@ -3,163 +3,233 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from ..results.dataset import metrics_in, summarize
 from ..results.metrics import check_metrics
-from ..theory import trusted
+from .captions import caption, setting_text, workflow_titles
+from .layout import Layout
+from .legends import LEGEND, caption_height, draw_strips, kind_handles, legend_height, line_handles
+from .lines import Line, draw_lines, draw_medians, nature
 from .panels import one_line_dimension
-from .style import (
-    COLUMN_WIDTH,
-    EXACT,
-    STYLE,
-    Figure,
-    band,
-    broken,
-    in_published_order,
-    label_of,
-    legend_below,
-    lines_of,
-    tick_short_log_axes,
-    wrapped,
-)
+from .style import MARKERS, Figure, axis_label, colours, different_colours, in_published_order, width_of
+from .texts import broken_text
+from .ticks import tick_iterations, tick_values
 
 _DECADES_FOR_LOG = 1.5
-_MOST_SKEWNESS = 2.0  # of the distribution of a mean that is drawn with a band
-_TIMES_SEEN = 8  # a variance that the tail suggests counts where it is this many times that of the seeds
+_MOST_LINES, _MOST_PANELS = 12, 80
+_TICK = 0.26  # inches in print that an iteration takes below an axis
+_NEAR_ZERO = 0.5  # of the largest mean: an axis with a smaller one begins at 0
 
 
-def curves(dataset: xr.Dataset, metrics: Sequence[str] | None = None, *, exact: xr.Dataset | None = None) -> Figure:
-    """A figure of the mean over the seeds against iteration, with a row for each metric and a column for each workflow.
+def curves(
+    dataset: xr.Dataset,
+    metrics: Sequence[str] | None = None,
+    *,
+    exact: xr.Dataset | None = None,
+    against: xr.Dataset | None = None,
+    split: bool | None = None,
+    logx: bool = False,
+    logy: bool | None = None,
+    width: str = "column",
+) -> Figure:
+    """A figure of the mean over the seeds against iteration, with one or more panels for each metric.
 
-    The mean and its 95 % band are of the finite values: 1.96 standard errors of the mean, or on a logarithmic axis of
-    its logarithm. The axis is logarithmic where positive means span more than a decade and a half. The mean of a metric
-    that is never negative, such as a trace under replace, comes to depend on a few seeds (see `theory.trusted`): from
-    there on it is dotted and has no band, and a dashed line shows the median. Three workflows are as wide as a column
-    of a two-column page.
+    Where the exact curve is known it is a thin dark line, and the simulation is points on it with 95 % error bars;
+    elsewhere the mean is a line with a 95 % band. Both are of the finite values: 1.96 standard errors of the mean, or
+    on a logarithmic axis of its logarithm. The mean of a metric that is never negative, such as a trace under replace,
+    comes to depend on a few seeds (see `theory.trusted`): from there on the ground is grey, points are hollow or the
+    line is dotted, without error bars, and a dashed line shows the median along the whole axis, if it fits there.
 
     Args:
         dataset: as from `sweep` or `open`, with dimensions workflow, seed or statistic, generation, and at most one
-            more, whose values give the lines.
+            more, whose values give lines.
         metrics: names of variables. Default: all with a finite mean somewhere.
-        exact: as from `exact_curves`; drawn as thin dark lines where it is finite.
+        exact: as from `exact_curves(dataset)`.
+        against: other results; their means of the same metrics, workflows and values are drawn for comparison.
+        split: a panel for each workflow, in which colours are values of what was swept; else one panel has all lines.
+            Default: where something was swept and there are several workflows.
+        logx: a logarithmic axis of iterations.
+        logy: logarithmic axes of the metrics. Default: where positive means span more than a decade and a half.
+        width: "column" or "page" for the column and the text of a two-column page; "slide", with larger text.
 
     Raises:
-        ValueError: for an unknown metric, naming the nearest, and for more dimensions.
+        ValueError: for an unknown metric or width, naming the nearest; for more dimensions, or more lines and panels
+            than can be told apart; for `logy` where no mean is positive; for other results that have nothing in common.
     """
+    size = width_of(width)
     swept = one_line_dimension(dataset)
-    if metrics is not None:
-        check_metrics(metrics, metrics_in(dataset))
-    else:
-        names = metrics_in(dataset)
-        means = {name: summarize(dataset[name]).sel(statistic="mean") for name in names}
-        metrics = [name for name in names if np.isfinite(means[name]).any()] or names
+    dataset = dataset if "workflow" in dataset.dims else dataset.expand_dims("workflow")
+    split = bool(swept) and dataset.sizes["workflow"] > 1 if split is None else split
+    _check_number(dataset, metrics, swept, split)
+    metrics = _chosen(dataset, metrics)
+    if against is not None:
+        against = against if "workflow" in against.dims else against.expand_dims("workflow")
+        _check_common(dataset, against, metrics)
     workflows = in_published_order(dataset.workflow.values)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(max(1, len(workflows) / 3) * COLUMN_WIDTH, 0.9 + 1.2 * len(metrics)))
-        axes = figure.subplots(len(metrics), len(workflows), sharex=True, sharey="row", squeeze=False)
-        for row, metric in zip(axes, metrics, strict=True):
-            known = exact[metric] if exact is not None and metric in exact else None
-            _draw_metric(row, dataset[metric], workflows, swept, known)
-        for axis, workflow in zip(axes[0], workflows, strict=True):
-            axis.set_title(broken(workflow))
-            axis.xaxis.get_major_locator().set_params(integer=True)
-        axes[-1, len(workflows) // 2].set_xlabel(dataset.iteration.attrs.get("long_name", "iteration"))
-        for name in swept:
-            panel = max(axes.flat, key=lambda axis: len(axis.get_legend_handles_labels()[1]))
-            legend_below(panel, dataset[name].attrs.get("long_name", name))
-        _legend_of_kinds(figure)
+    groups = [[workflow] for workflow in workflows] if split else [workflows]
+    titles = workflow_titles(dataset)
+    with matplotlib.rc_context(size.style):
+        lines_of = [
+            [_lines(dataset, metric, group, swept, exact, against, titles) for group in groups] for metric in metrics
+        ]
+        grid = Layout.of(len(metrics), len(groups), size)
+        every = {line.label: line for row in lines_of for lines in row for line in lines}
+        text = caption(dataset) + ("" if against is None else f"\nother results: {caption(against)}")
+        known = any(line.exact is not None for row in lines_of for lines in row for line in lines)
+        colour_entries = line_handles(list(every.values()), known) if swept or not split else []
+        # The kinds are known when all is drawn: space is kept for as many as there may be.
+        likely = {"points" if known else "mean", "median", "exact", "ground"} | (
+            {"other"} if against is not None else set()
+        )
+        strips = [
+            legend_height(part, LEGEND * size.scale, size.inches) for part in (colour_entries, kind_handles(likely))
+        ]
+        figure = Figure(
+            figsize=(size.inches, sum(strips) + grid.height + caption_height(text, size.scale, size.inches))
+        )
+        kinds: set[str] = set()
+        for place, (metric, row) in enumerate(zip(metrics, lines_of, strict=True)):
+            axes = grid.axes(figure, place)
+            kinds |= _draw_metric(axes, row, dataset.iteration.values, metric, logx, logy, grid)
+            axes[0].set_ylabel(
+                broken_text(axis_label(dataset, metric), 7 * size.scale, grid.panel_height - 0.3 * size.scale)
+            )
+            heads = [titles[group[0]] if split and (place == 0 or grid.wrapped) else "" for group in groups]
+            for axis, head, lines in zip(axes, heads, row, strict=True):
+                _title(axis, head, lines, grid, several=len(every) > 1 and len(lines) > 1)
+        grid.label_columns(figure)
+        draw_strips(figure, [colour_entries, kind_handles(kinds)], text, size.scale)
     return figure
 
 
-# What each kind of line shows, and how it looks in the legend, beside `EXACT`.
-_KINDS = {
-    "mean": ("mean with 95 % band", dict(color="0.4")),
-    "tail": ("mean that few seeds carry", dict(color="0.4", linestyle=":")),
-    "median": ("median", dict(color="0.4", linestyle="--", linewidth=0.8)),
-    "exact": ("exact mean", EXACT),
-}
+def _check_number(dataset: xr.Dataset, metrics: Sequence[str] | None, swept: Sequence[str], split: bool) -> None:
+    """Raise ValueError, before anything is computed, for more lines or panels than can be told apart."""
+    number, values = dataset.sizes["workflow"], dataset.sizes[swept[0]] if swept else 1
+    lines = values if split else values * number
+    other = "or draw plots.heatmap(data, metric, x=..., y=...)"
+    if lines > _MOST_LINES:
+        name = swept[0] if values > 1 and (split or values >= number) else "workflow"
+        raise ValueError(
+            f"{name}: {lines} lines in a panel, of {_MOST_LINES} at most; use .isel({name}=[...]), {other}"
+        )
+    panels = (len(metrics) if metrics is not None else len(metrics_in(dataset))) * (number if split else 1)
+    if panels > _MOST_PANELS:
+        name = "workflow" if split and number > 1 else "metrics"
+        fewer = "use .isel(workflow=[...])" if name == "workflow" else "name fewer metrics"
+        raise ValueError(f"{name}: {panels} panels, of {_MOST_PANELS} at most; {fewer}, {other}")
 
 
-def _legend_of_kinds(figure: Figure) -> None:
-    """A legend above the panels, of the kinds of lines that are there."""
-    there = {line.get_gid() for axis in figure.axes for line in axis.lines}
-    kinds = [_KINDS[kind] for kind in _KINDS if kind in there]
-    if kinds:
-        handles = [Line2D([], [], label=label, **style) for label, style in kinds]
-        figure.legend(handles=handles, ncols=len(handles), loc="outside upper center", columnspacing=1.2)
+def _chosen(dataset: xr.Dataset, metrics: Sequence[str] | None) -> list[str]:
+    names = metrics_in(dataset)
+    if metrics is not None:
+        check_metrics(metrics, names)
+        return list(metrics)
+    finite = lambda name: np.isfinite(summarize(dataset[name]).sel(statistic="mean")).any()
+    return [name for name in names if finite(name)] or names
+
+
+def _check_common(dataset: xr.Dataset, against: xr.Dataset, metrics: Sequence[str]) -> None:
+    common = {*map(str, dataset.workflow.values)} & {*map(str, against.workflow.values)}
+    if not common or not {*metrics} & {*metrics_in(against)}:
+        what = "metric" if common else "workflow"
+        raise ValueError(f"against: the other results have no {what} in common with these; choose others")
+
+
+def _lines(
+    dataset: xr.Dataset,
+    metric: str,
+    workflows: Sequence[str],
+    swept: Sequence[str],
+    exact: xr.Dataset | None,
+    against: xr.Dataset | None,
+    titles: dict[str, str],
+) -> list[Line]:
+    """The lines of a panel."""
+    statistics = summarize(dataset[metric])
+    labels = dataset[swept[0]].values.tolist() if swept else [None]
+    keys = [(workflow, label) for workflow in workflows for label in labels]
+    of_swept = len(labels) > 1 or len(workflows) == 1
+    tones = colours(len(keys)) if swept else different_colours(list(titles), workflows)
+    lines = []
+    for place, ((workflow, label), colour) in enumerate(zip(keys, tones, strict=True)):
+        parts = [titles[workflow]] if len(workflows) > 1 or not swept else []
+        parts += [setting_text(swept[0], label)] if swept and of_swept else []
+        where = {"workflow": workflow} | ({swept[0]: label} if swept else {})
+        known = _part(exact, metric, where)
+        known = known if known is not None and np.isfinite(known).any() else None
+        other = (
+            None if against is None or metric not in against else _part(summarize_one(against, metric), metric, where)
+        )
+        marker = MARKERS[place % len(MARKERS)]
+        lines.append(Line(", ".join(parts), colour, marker, statistics.sel(where), known, other))
+    return lines
+
+
+def summarize_one(dataset: xr.Dataset, metric: str) -> xr.Dataset:
+    """The statistics of one metric of some results."""
+    return summarize(dataset[metric]).to_dataset(name=metric)
+
+
+def _part(dataset: xr.Dataset | None, metric: str, where: dict[str, Any]) -> xr.DataArray | None:
+    """A curve of some results, None where they do not have it."""
+    if dataset is None or metric not in dataset:
+        return None
+    variable = dataset[metric]
+    for name, label in where.items():
+        if name in variable.coords:
+            if label not in np.atleast_1d(variable[name].values).tolist():
+                return None
+            variable = variable.sel({name: label}) if name in variable.dims else variable
+    return variable if {*variable.dims} <= {"generation", "statistic"} else None
 
 
 def _draw_metric(
-    row: Sequence[Axes],
-    variable: xr.DataArray,
-    workflows: Sequence[str],
-    swept: Sequence[str],
-    exact: xr.DataArray | None,
-) -> None:
-    statistics = summarize(variable)
-    means = statistics.sel(statistic="mean")
-    finite = means.values[np.isfinite(means.values)]
+    axes: Sequence[Axes],
+    row: Sequence[list[Line]],
+    iterations: np.ndarray,
+    metric: str,
+    logx: bool,
+    logy: bool | None,
+    grid: Layout,
+) -> set[str]:
+    means = np.concatenate([line.means for lines in row for line in lines])
+    finite = means[np.isfinite(means)]
     positive = finite[finite > 0]
-    if len(positive) and (finite >= 0).all() and np.log10(positive.max() / positive.min()) > _DECADES_FOR_LOG:
-        row[0].set_yscale("log")
-    if not len(finite):
-        row[0].set_yticks([])
-    for axis, workflow in zip(row, workflows, strict=True):
-        infinite: dict[str, list[str]] = {}
-        for label, colour, line in lines_of(statistics.sel(workflow=workflow), swept):
-            if nature := _draw_line(axis, line, colour, label):
-                infinite.setdefault(nature, []).append(label)
-        for place, (nature, labels) in enumerate(infinite.items()):
-            of = wrapped(f"{', '.join(labels)}: {nature}", 14) if swept else f"{nature}\nthroughout"
-            corner = dict(ha="left", va="bottom") if axis.lines else dict(ha="center", va="center")
-            where = (0.04, 0.04 + 0.12 * place) if axis.lines else (0.5, 0.5 + 0.12 * place)
-            axis.text(*where, of, transform=axis.transAxes, fontsize=6, **corner)
-        if exact is not None:
-            for _, _, line in lines_of(exact.sel(workflow=workflow), swept):
-                shown = np.isfinite(line.values) & ((line.values > 0) | (axis.get_yscale() == "linear"))
-                axis.plot(line.iteration, np.where(shown, line, np.nan), gid="exact", **EXACT)
-    row[0].set_ylabel(label_of(variable))
-    tick_short_log_axes(row[0])
+    spread = np.log10(positive.max() / positive.min()) if len(positive) else 0.0
+    if logy and len(finite) and not len(positive):
+        raise ValueError(f"logy: no mean of {metric!r} is positive; draw it on a linear axis")
+    log = logy if logy is not None else (finite >= 0).all() and spread > _DECADES_FOR_LOG
+    kinds: set[str] = set()
+    for axis, lines in zip(axes, row, strict=True):
+        axis.set_xscale("log" if logx else "linear")
+        axis.set_yscale("log" if log and len(positive) else "linear")
+        kinds |= draw_lines(axis, lines, grid.size.scale)
+    low, high = axes[0].get_ylim()
+    if not log and len(finite) and (finite.min() >= 0 > low or 0 < finite.min() < _NEAR_ZERO * finite.max()):
+        axes[0].set_ylim(0, high)
+    kinds |= draw_medians(list(zip(axes, row, strict=True)), shared=len(axes) > 1)
+    for axis in axes:
+        tick_iterations(axis, iterations, max(2, int(grid.panel_width / grid.size.scale / _TICK)))
+        if not len(finite):
+            axis.set_yticks([])
+    if len(finite):
+        tick_values(axes[0].yaxis)
+    return kinds
 
 
-def _draw_line(axis: Axes, line: xr.DataArray, colour: np.ndarray, label: str) -> str | None:
-    """Draw a line; return None, or a text that says why it cannot be drawn."""
-    mean, standard_error = (line.sel(statistic=name).values for name in ("mean", "standard_error"))
-    if not np.isfinite(mean).any():
-        return "missing" if np.isnan(mean).any() else f"{'-' if (mean < 0).all() else '+'}infinite"
-    shown = np.isfinite(mean) & ((mean > 0) | (axis.get_yscale() == "linear"))
-    mean = np.where(shown, mean, np.nan)
-    # Solid up to the first mean that depends on a few seeds; dotted from the last solid point on.
-    good = np.logical_and.accumulate(~shown | _informative(line))
-    solid = np.where(good, mean, np.nan)
-    axis.plot(line.iteration, solid, color=colour, label=label, gid="mean")
-    if not good.all():
-        behind = ~good | np.append(~good[1:], False)
-        axis.plot(line.iteration, np.where(behind, mean, np.nan), color=colour, linestyle=":", gid="tail")
-        median = line.sel(statistic="median").values
-        shown = behind & np.isfinite(median) & ((median > 0) | (axis.get_yscale() == "linear"))
-        median = np.where(shown, median, np.nan)
-        axis.plot(line.iteration, median, color=colour, linestyle="--", linewidth=0.8, gid="median")
-    low, high = band(axis, solid, standard_error)
-    axis.fill_between(line.iteration, low, high, color=colour, alpha=0.25, linewidth=0)
-    return None
-
-
-def _informative(line: xr.DataArray) -> np.ndarray:
-    """Where the means of a line are informative, see `theory.trusted`; everywhere for a metric with negative values.
-
-    Where few seeds carry a mean, the variance over the seeds is too small. So where a log-normal variable with the same
-    upper tail has a relative variance several times larger, that variance is used.
-    """
-    of = {name: line.sel(statistic=name).values for name in ("mean", "variance", "min", "median", "q0.975", "count")}
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        seen = of["variance"] / of["mean"] ** 2
-        by_tail = np.expm1((np.log(of["q0.975"] / of["median"]) / 1.96) ** 2)
-        relative = np.where((of["median"] > 0) & (by_tail > _TIMES_SEEN * seen), by_tail, seen)
-        return (of["min"] < 0) | np.isnan(relative) | trusted(relative, of["count"], skewness=_MOST_SKEWNESS)
+def _title(axis: Axes, head: str, lines: Sequence[Line], grid: Layout, several: bool) -> None:
+    """What is above a panel: its workflow, and which lines cannot be drawn."""
+    notes: dict[str, list[str]] = {}
+    for line in lines:
+        if why := nature(line):
+            notes.setdefault(why, []).append(line.label)
+    texts = [f"{', '.join(labels)}: {why}" if several else f"{why} throughout" for why, labels in notes.items()]
+    width = grid.panel_width + (0.0 if grid.groups == 1 else 0.05)
+    wrapped = [broken_text(text, 7 * grid.size.scale, width) for text in (head, *texts) if text]
+    axis.set_title("\n".join(wrapped))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.figure
@@ -14,6 +15,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from ..core.arguments import nearest
+from ..results.metrics import metric_of
 from ..workflows import WORKFLOWS
 
 STYLE = {
@@ -44,6 +47,32 @@ STYLE = {
 }
 """The matplotlib settings of all figures; `matplotlib.pyplot.rcParams.update(STYLE)` applies them to your own."""
 COLUMN_WIDTH = 3.4  # inches, of a two-column page
+_GROWING = ("size", "width")  # endings of settings that grow with the text
+
+
+class Width(NamedTuple):
+    """A width that figures are made for: inches, and how many times as large text and lines are as in print."""
+
+    inches: float
+    scale: float
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """`STYLE`, with text and lines of that size."""
+        return {name: value * self.scale if name.endswith(_GROWING) else value for name, value in STYLE.items()}
+
+
+WIDTHS = {"column": Width(COLUMN_WIDTH, 1.0), "page": Width(6.9, 1.0), "slide": Width(10.0, 2.0)}
+"""A column and the text of a two-column page, and a slide."""
+
+
+def width_of(name: str) -> Width:
+    """The width of that name. Raises ValueError, naming the nearest."""
+    if name not in WIDTHS:
+        raise ValueError(f"width={name!r}: no such width; {nearest(name, WIDTHS)}")
+    return WIDTHS[name]
+
+
 _BAND = 1.96  # standard errors in half a 95 % band
 _MOST_RELATIVE = 2.0  # half width of a band on a logarithmic axis, in units of the mean
 EXACT = dict(color="0.15", linewidth=0.5, zorder=3)  # the style of exact curves
@@ -66,6 +95,18 @@ def colours(number: int) -> np.ndarray:
     return matplotlib.colormaps["viridis"](np.linspace(0.85, 0.1, number) if number > 1 else [0.3])
 
 
+# By Okabe and Ito, "Color Universal Design" (2008), without yellow and black, which are hard to see on white or taken.
+_DIFFERENT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6000", "#5B3A8C", "#7F7F7F")
+MARKERS = "osD^v<>Ph"
+
+
+def different_colours(names: Sequence[str], chosen: Sequence[str]) -> list[Any]:
+    """Colours of some of the names, which have no order, in colours that readers with any colour vision tell apart."""
+    if len(names) > len(_DIFFERENT):
+        return [colours(len(names))[list(names).index(name)] for name in chosen]
+    return [_DIFFERENT[in_published_order(names).index(name)] for name in chosen]
+
+
 def in_published_order(workflows: Iterable[str]) -> list[str]:
     """Names of workflows: the library's own first, in its order, then the others."""
     names = [str(name) for name in workflows]
@@ -83,6 +124,12 @@ def label_of(variable: xr.DataArray) -> str:
     units = variable.attrs.get("units", "")
     name = variable.attrs.get("long_name", str(variable.name))
     return wrapped(f"{name} ({units})" if units not in ("", "1") else name)
+
+
+def axis_label(dataset: xr.Dataset, metric: str) -> str:
+    """What a metric is called along an axis, with its units."""
+    task = json.loads(dataset.attrs.get("task", "{}")).get("name")
+    return metric_of(metric, task).short or dataset[metric].attrs.get("long_name", metric)
 
 
 def wrapped(text: str, width: int = 23) -> str:

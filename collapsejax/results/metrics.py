@@ -41,7 +41,8 @@ class Metric(NamedTuple):
 
     Attributes:
         name: its key in results.
-        label: its long name, for axes and tables.
+        label: its long name, for tables.
+        short: what it is called along an axis, in matplotlib's mathtext; "" for its name.
         units: its units; "1" for a pure number, "" where they are unknown.
         kind: a `Loss`, a `Spread`, or None for neither.
         finite: False where some fits have an infinite value by definition, such as the log-determinant of a singular
@@ -53,31 +54,87 @@ class Metric(NamedTuple):
     units: str
     kind: Loss | Spread | None = None
     finite: bool = True
+    short: str = ""
 
 
 _NATS = dict(zero_at_best=False)
 _REGISTRY = (
-    Metric("test_loss", "Cross-entropy on held-out rows", "nats a token", Loss(0, **_NATS)),
-    Metric("train_loss", "Cross-entropy in training", "nats a token", Loss(None, **_NATS)),
-    Metric("trace_ratio", "tr(fitted cov.) / tr(true cov.)", "1", Spread(0)),
-    Metric("mean_sq_error", "Squared error of the fitted mean", "data units squared", Loss(4)),
-    Metric("logdet_ratio", "log(det fitted / det true cov.)", "nats", finite=False),
-    Metric("kl", "KL(fitted || true)", "nats", Loss(3, across_sizes=False), finite=False),
+    Metric(
+        "test_loss",
+        "Cross-entropy on held-out rows",
+        "nats a token",
+        Loss(0, **_NATS),
+        short="held-out cross-entropy (nats a token)",
+    ),
+    Metric(
+        "train_loss",
+        "Cross-entropy in training",
+        "nats a token",
+        Loss(None, **_NATS),
+        short="training cross-entropy (nats a token)",
+    ),
+    Metric("trace_ratio", "tr(fitted cov.) / tr(true cov.)", "1", Spread(0), short=r"variance, tr $S$ / tr $\Sigma$"),
+    Metric(
+        "mean_sq_error",
+        "Squared error of the fitted mean",
+        "data units squared",
+        Loss(4),
+        short=r"error of the mean, $|m - \mu|^2$",
+    ),
+    Metric(
+        "logdet_ratio",
+        "log(det fitted / det true cov.)",
+        "nats",
+        finite=False,
+        short=r"log(det $S$ / det $\Sigma$) (nats)",
+    ),
+    Metric(
+        "kl", "KL(fitted || true)", "nats", Loss(3, across_sizes=False), finite=False, short="KL(fitted || true) (nats)"
+    ),
     # Infinite where a tophat kernel, or a bandwidth of 0, gives a held-out row no density.
-    Metric("test_nll", "Negative log-likelihood of held-out rows", "nats per row", Loss(1, **_NATS), finite=False),
-    Metric("cov_trace_ratio", "tr(estimate's cov.) / tr(true cov.)", "1", Spread(1)),
-    Metric("test_mse", "Mean squared error on test rows", "y units squared", Loss(2)),
-    Metric("param_sq_error", "Squared error of the weights", "weight units squared", Loss(None)),
-    Metric("sigma2_ratio", "Fitted / true noise variance", "1", Spread(2)),
-    Metric("entropy", "Entropy of the fitted probabilities", "nats", Spread(4)),
-    Metric("heterozygosity", "Heterozygosity, 1 - sum of squares", "1", Spread(3)),
-    Metric("num_extinct", "Outcomes lost", "1"),
-    Metric("sq_error", "Squared error of the fit", "units of the fit squared", Loss(5)),
-    Metric("distinct_ngrams", "Different trigrams / trigrams", "1"),
-    Metric("repeated_ngrams", "Trigrams that repeat in their row", "1"),
-    Metric("tail_share", "Rows in the true law's tail of 5 %", "1"),
-    Metric("improbable_share", "Rows less probable than any of 1000 real ones", "1"),
-    Metric("entangled_share", "Rows not clearly of one mode", "1"),
+    Metric(
+        "test_nll",
+        "Negative log-likelihood of held-out rows",
+        "nats per row",
+        Loss(1, **_NATS),
+        finite=False,
+        short="held-out loss (nats a row)",
+    ),
+    Metric(
+        "cov_trace_ratio",
+        "tr(estimate's cov.) / tr(true cov.)",
+        "1",
+        Spread(1),
+        short=r"variance, tr $S$ / tr $\Sigma$",
+    ),
+    Metric(
+        "test_mse",
+        "Mean squared error on test rows",
+        "y units squared",
+        Loss(2),
+        short=r"test error, $|y - x \hat{w}|^2$",
+    ),
+    Metric(
+        "param_sq_error",
+        "Squared error of the weights",
+        "weight units squared",
+        Loss(None),
+        short=r"error of the weights, $|\hat{w} - w|^2$",
+    ),
+    Metric("sigma2_ratio", "Fitted / true noise variance", "1", Spread(2), short="noise variance, fitted / true"),
+    Metric("entropy", "Entropy of the fitted probabilities", "nats", Spread(4), short="entropy (nats)"),
+    Metric(
+        "heterozygosity", "Heterozygosity, 1 - sum of squares", "1", Spread(3), short=r"heterozygosity, $1 - \sum p^2$"
+    ),
+    Metric("num_extinct", "Outcomes lost", "1", short="outcomes lost"),
+    Metric(
+        "sq_error", "Squared error of the fit", "units of the fit squared", Loss(5), short="squared error of the fit"
+    ),
+    Metric("distinct_ngrams", "Different trigrams / trigrams", "1", short="different trigrams / trigrams"),
+    Metric("repeated_ngrams", "Trigrams that repeat in their row", "1", short="repeated trigrams"),
+    Metric("tail_share", "Rows in the true law's tail of 5 %", "1", short="rows in the true tail of 5 %"),
+    Metric("improbable_share", "Rows less probable than any of 1000 real ones", "1", short="improbable rows"),
+    Metric("entangled_share", "Rows not clearly of one mode", "1", short="rows of no clear mode"),
 )
 METRICS = {metric.name: metric for metric in _REGISTRY}
 """The metrics of the library's tasks by name, in the order in which they are shown."""
@@ -86,8 +143,12 @@ METRICS = {metric.name: metric for metric in _REGISTRY}
 # probability, so its divergence is finite.
 _OF_TASK = {
     "transformer": {
-        "kl": METRICS["kl"]._replace(label="KL(true || fitted)", units="nats a token", finite=True),
-        "entropy": METRICS["entropy"]._replace(label="Entropy of the tokens that models write"),
+        "kl": METRICS["kl"]._replace(
+            label="KL(true || fitted)", units="nats a token", finite=True, short="KL(true || fitted) (nats a token)"
+        ),
+        "entropy": METRICS["entropy"]._replace(
+            label="Entropy of the tokens that models write", short="entropy of tokens (nats)"
+        ),
     },
 }
 

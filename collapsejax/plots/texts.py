@@ -1,0 +1,73 @@
+"""Widths of texts, by which labels are broken into lines and legends into columns before anything is drawn."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+POINTS = 72  # of an inch
+_LINE = 1.35  # height of a line, in units of the size of its text
+_HANDLE, _BETWEEN = 2.8, 1.4  # width of a legend's handle and of the space behind an entry, in the same units
+
+
+@functools.lru_cache(maxsize=4096)
+def text_width(text: str, size: float) -> float:
+    """Inches that a line of text takes, which may have mathtext."""
+    if not text.strip():
+        return 0.0
+    return TextPath((0, 0), text, size=size, prop=FontProperties()).get_extents().width / POINTS
+
+
+def line_height(size: float) -> float:
+    """Inches from a line of text to the next."""
+    return _LINE * size / POINTS
+
+
+def broken_lines(text: str, size: float, inches: float) -> list[str]:
+    """A text in lines no wider than that, as far as words, and parts of words behind a hyphen or "(", allow."""
+    lines = [""]
+    for word in _parts(text):
+        if lines[-1] and text_width((lines[-1] + word).rstrip(), size) > inches:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += word
+    return [*lines[:-1], lines[-1].rstrip()]
+
+
+def broken_text(text: str, size: float, inches: float) -> str:
+    """`broken_lines` as one text."""
+    return "\n".join(broken_lines(text, size, inches))
+
+
+def _parts(text: str) -> list[str]:
+    """Words with the space behind them; names of workflows are parted further, formulas between dollars are not."""
+    parts, inside = [""], False
+    for character, following in zip(text, text[1:] + " ", strict=True):
+        inside ^= character == "$"
+        if character == "(" and not inside and parts[-1] and parts[-1][-1] != " ":
+            parts.append("")
+        parts[-1] += character
+        if not inside and (character == " " or (character in "-," and following not in " 0123456789")):
+            parts.append("")
+    return [part for part in parts if part]
+
+
+def legend_columns(labels: Sequence[str], size: float, inches: float) -> int:
+    """How many columns of a legend with these entries, filled column by column, are no wider than that."""
+    em = size / POINTS
+    for number in range(len(labels), 1, -1):
+        columns = columns_of(labels, number)
+        width = sum(max(text_width(label, size) for label in column) + _HANDLE * em for column in columns)
+        if width + _BETWEEN * em * (len(columns) - 1) <= inches:
+            return number
+    return 1
+
+
+def columns_of(entries: Sequence, number: int) -> list[Sequence]:
+    """Entries of a legend in as many columns as matplotlib makes of them, the first ones longer by one."""
+    whole, more = divmod(len(entries), number)
+    lengths = [whole + (place < more) for place in range(number)]
+    return [entries[sum(lengths[:place]) : sum(lengths[: place + 1])] for place in range(number)]

@@ -25,6 +25,7 @@ _LATER = {
     "open": "store.datasets",
     "save": "store.datasets",
     "summarize": "results.dataset",
+    "summary": "sweeps.summary",
     "sweep": "sweeps.run",
     "synthetic_value": "experiments.synthetic_value",
     "until_collapse": "experiments.collapse_time",

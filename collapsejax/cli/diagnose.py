@@ -5,15 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-import xarray as xr
+from .flags import optional, positional
 
-from ..results.dataset import check_workflow, line_dimensions
-from ..results.diagnosis import diagnose
-from ..store import datasets
-from .flags import optional
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +27,17 @@ class Diagnose:
         loss: metric that is the risk. Default: test_loss, test_nll, test_mse, kl, mean_sq_error or sq_error.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     workflow: optional(list[str], "NAME [NAME ...]") = None
     against: optional(str, "NAME") = None
     baseline: optional(str, "STORE") = None
     loss: optional(str, "NAME") = None
 
     def run(self) -> None:
+        from ..results.dataset import check_workflow
+        from ..results.diagnosis import diagnose
+        from ..store import datasets
+
         result = datasets.open(self.store)
         baseline = result if self.baseline is None else datasets.open(self.baseline)
         if self.baseline is not None and self.against is None:
@@ -57,6 +58,8 @@ class Diagnose:
 
 def _cells(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """Each combination of swept values other than workflows and numbers of samples."""
+    from ..results.dataset import line_dimensions
+
     names = [name for name in line_dimensions(dataset) if name != "num_samples"]
     return [dict(zip(names, labels, strict=True)) for labels in itertools.product(*(dataset[n].values for n in names))]
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import tyro
-
-from ..store import datasets
-from ..store.reader import Reader
-from . import output
+from .flags import positional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +16,16 @@ class Info:
         store: directory written by `collapsejax run --out`, `collapsejax sweep --out` or `collapsejax.save`.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
 
     def run(self) -> None:
+        from ..store import datasets
+        from ..store.reader import Reader
+        from .pages import page, saved_page, sweep_page
+
         path = Path(self.store)
         if sweep := Reader.at(path):
-            output.print_sweep(sweep, sweep.examined())
+            entries = sweep_page(sweep, sweep.examined())
         else:
-            output.print_saved(datasets.open(path), recorded=datasets.is_recorded(path))
+            entries = saved_page(datasets.open(path), recorded=datasets.is_recorded(path))
+        print(f"{self.store}\n\n{page(entries)}")

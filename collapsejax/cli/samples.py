@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import rich.console
-import rich.table
-import tyro
-from rich.box import SIMPLE
-from rich.text import Text
-
-from ..core.arguments import check_count
-from ..results.samples import TextSamples
-from ..store import datasets
-from .flags import optional
+from .flags import optional, positional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +21,7 @@ class Samples:
         width: characters in a line. Default: the width of the terminal, else 120.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     workflow: optional(list[str], "NAME [NAME ...]") = None
     seed: int = 0
     generations: optional(list[int], "INT [INT ...]") = None
@@ -38,6 +29,15 @@ class Samples:
     width: optional(int, "INT") = None
 
     def run(self) -> None:
+        import rich.console
+        import rich.table
+        from rich.box import SIMPLE
+        from rich.text import Text
+
+        from ..core.arguments import check_count
+        from ..results.samples import TextSamples
+        from ..store import datasets
+
         try:
             samples = TextSamples(datasets.open(self.store))
         except ValueError as error:

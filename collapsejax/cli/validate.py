@@ -8,16 +8,11 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from ..store.figures import FigurePlace, figure_place
-from ..store.marks import check_ours, write_marked
-from ..store.provenance import provenance
-from ..sweeps.run import Progress
-from . import output
 from .compilation_cache import Compiles
-from .devices import chosen_devices
 from .flags import optional
 
 if TYPE_CHECKING:
+    from ..store.figures import FigurePlace
     from ..validation.validate import Report
 
 
@@ -44,7 +39,12 @@ class Validate(Compiles):
     plant: float = 0.0
 
     def run(self) -> None:
+        from ..store.figures import figure_place
+        from ..store.marks import check_ours, write_marked
+        from ..sweeps.progress import Progress
         from ..validation.validate import validate
+        from . import output
+        from .devices import chosen_devices
 
         out = None if self.out is None else check_ours(self.out)
         if out is not None and out.suffix != ".json":
@@ -52,7 +52,7 @@ class Validate(Compiles):
         self.set_up_cache()
         with contextlib.ExitStack() as stack:
             figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out is not None else None
-            progress = stack.enter_context(output.progress())
+            progress = stack.enter_context(output.progress(quiet=self.quiet))
             say = lambda doing, done, total: progress(
                 Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
             )
@@ -68,6 +68,8 @@ class Validate(Compiles):
 
 
 def _as_json(report: Report) -> dict:
+    from ..store.provenance import provenance
+
     low, high = report.rms_bounds
     verdict = dict(passed=report.passed, largest_z=report.most, rms_z=report.rms, rms_from=low, rms_to=high)
     sizes = dict(num_cells=report.num_cells, num_seeds=report.num_seeds, seed=report.seed, seconds=report.seconds)

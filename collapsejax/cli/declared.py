@@ -136,9 +136,7 @@ def _maker(path: Path, name: str) -> Maker:
     is_class = isinstance(node, ast.ClassDef)
     known, constants = DEFAULTS.get(name, {}), dict(_constants(node)) if is_class else {}
     settings = {
-        field: Setting(
-            tuple(dict.fromkeys(_kinds(hint))), known.get(field, _default(path, value)), helps.get(field, "")
-        )
+        field: Setting((*dict.fromkeys(_kinds(hint)),), known.get(field, _default(path, value)), helps.get(field, ""))
         for field, hint, value in (_fields(node) if is_class else _arguments(node))
     }
     about = " ".join(text.partition("\n\n")[0].split())
@@ -147,11 +145,9 @@ def _maker(path: Path, name: str) -> Maker:
 
 def _constants(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
     for one in node.body:
-        target = (
-            one.target if isinstance(one, ast.AnnAssign) else one.targets[0] if isinstance(one, ast.Assign) else None
-        )
-        if isinstance(target, ast.Name) and isinstance(one.value, ast.Constant):
-            yield target.id, one.value.value
+        if isinstance(one, ast.Assign | ast.AnnAssign) and isinstance(one.value, ast.Constant):
+            targets = one.targets if isinstance(one, ast.Assign) else [one.target]
+            yield targets[0].id, one.value.value
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, ast.expr | None]]:

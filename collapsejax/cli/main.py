@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import io
 import itertools
 import os
@@ -24,6 +25,7 @@ from .commands import COMMANDS, RUN
 _LONGEST_LINE = 2000  # characters of an error
 _OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
 _HELP = ("-h", "--help")
+_FRAME = ("", " ", "╭", "│", "╰")  # what lines begin with that are as wide as they may be
 _ABOUT = "Simulate model collapse: models fitted, generation after generation, to what earlier models generated."
 _TASK = f"name a task, one of {', '.join(declared.tasks())}"
 # What Python says of a text that makes no number.
@@ -126,21 +128,20 @@ def _made(kind: Any, path: str, examples: Sequence[str], arguments: Sequence[str
     import tyro
 
     kind = kind.asked(arguments) if hasattr(kind, "asked") else kind
-    complaint = io.StringIO()
+    told, complaint = io.StringIO(), io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(complaint):
             return tyro.cli(
                 kind,
                 prog=path,
-                description=f"{kind.__doc__.partition('Args:')[0].strip()}\n\n{_examples(examples)}",
+                description=f"{_about(kind)}\n\n{_examples(examples)}",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as leaving:
         if leaving.code:
             _fail(f"{_one_line(complaint.getvalue())}; see {path} --help")
-        sys.stdout.flush()
-        raise
+        _show("\n".join(line if line[:1] in _FRAME else _wrapped(line) for line in told.getvalue().splitlines()))
 
 
 def _show(text: str) -> NoReturn:
@@ -174,13 +175,25 @@ def _listed(texts: dict[str, str]) -> str:
     return "\n".join(_wrapped(f"  {name}".ljust(width) + text, " " * width) for name, text in texts.items())
 
 
-def _examples(lines: Iterable[str]) -> str:
-    return "\n".join(["Examples:" if len([*lines]) > 1 else "Example:", *(f"  {line}" for line in lines)])
+def _about(kind: Any) -> str:
+    """The docstring of a command without its arguments."""
+    text = inspect.cleandoc(kind.__doc__).partition("Args:")[0].strip()
+    return "\n\n".join(_wrapped(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
 
 
-def _wrapped(text: str, indent: str = "") -> str:
-    columns = min(shutil.get_terminal_size().columns, 120)
-    return textwrap.fill(text, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+def _examples(lines: Sequence[str]) -> str:
+    """Commands to try; what is longer than a line goes on behind a backslash."""
+    ends = [" \\\n".join(_wrapped(f"  {line}", " " * 6, _columns() - 2).splitlines()) for line in lines]
+    return "\n".join(["Examples:" if len(lines) > 1 else "Example:", *ends])
+
+
+def _wrapped(text: str, indent: str = "", columns: int | None = None) -> str:
+    whole = dict(break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, columns or _columns(), subsequent_indent=indent, **whole)
+
+
+def _columns() -> int:
+    return max(min(shutil.get_terminal_size().columns, 120), 40)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -21,9 +21,7 @@ from rich.filesize import decimal
 from rich.measure import Measurement
 from rich.text import Text
 
-from ..core.base import Task
 from ..results.dataset import metrics_in, milestones, summarize
-from ..sweeps.exact_curves import exact_curves
 from ..sweeps.progress import Report as ProgressReport
 from ..sweeps.progress import bar
 from ..sweeps.summary import summary
@@ -113,20 +111,12 @@ def _range(numbers: Sequence[int]) -> str:
     return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
 
 
-def exact_of(task: Task, workflows: Sequence[Any], dataset: xr.Dataset) -> xr.Dataset:
-    """The exact curves of the results of a run."""
-    sizes = dict(num_samples=int(dataset.num_samples), num_generations=dataset.sizes["generation"])
-    return exact_curves(task, workflows, **sizes)
-
-
 def statistics_of(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.Dataset) -> dict[str, Any]:
     """What `run --json` shows: a record for each metric, workflow and iteration."""
     chosen = dataset if metrics is None else dataset[list(metrics)]
     table = summary(chosen, exact)
-    attributes = {
-        name: _parsed(dataset.attrs[name]) for name in ("task", "num_seeds", "run_seconds") if name in dataset.attrs
-    }
-    return attributes | {"statistics": table.to_dict("records")}
+    task = json.loads(dataset.attrs["task"])["name"]
+    return {"task": task, "num_seeds": dataset.attrs["num_seeds"], "statistics": table.to_dict("records")}
 
 
 def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.Dataset, *, full: bool = False) -> None:
@@ -134,7 +124,7 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.D
     shown = console()
     for name in metrics or metrics_in(dataset):
         statistics = summarize(dataset[name])
-        known = exact[name] if name in exact else None
+        known = exact.get(name)
         shown.print(f"{name}: {dataset[name].attrs['long_name']}")
         for table in (_full_tables if full else _short_tables)(statistics, known, shown):
             shown.print(table)
@@ -148,7 +138,7 @@ def _short_tables(
     for number in range(min(_MOST_COLUMNS, len(places)), 0, -1):
         chosen = np.unique(np.linspace(0, len(places) - 1, number).round().astype(int))
         table = _short_table(statistics.isel(generation=[places[place] for place in chosen]), exact)
-        if Measurement.get(shown, shown.options, table).maximum <= shown.width or number <= 2:
+        if number <= 2 or Measurement.get(shown, shown.options.update(max_width=10**4), table).maximum <= shown.width:
             break
     yield table
 
@@ -215,8 +205,12 @@ def _mean(column: xr.DataArray, with_error: bool) -> str:
     names = ["mean", "standard_error", "num_infinite", "count"]
     mean, standard_error, infinite, count = column.sel(statistic=names).values
     mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
-    error = f" ± {standard_error:.2g}" if with_error and np.isfinite(standard_error) else ""
-    return f"{mean:.4g}{error}{mark}"
+    if not with_error or not np.isfinite(standard_error):
+        return f"{mean:.4g}{mark}"
+    if not (0.0005 <= standard_error < 1000 and abs(mean) < 10**5):
+        return f"{mean:.4g} ± {standard_error:.2g}{mark}"
+    decimals = max(1 - math.floor(math.log10(standard_error)), 0)  # two digits of the error
+    return f"{mean:.{decimals}f} ± {standard_error:.{decimals}f}{mark}"
 
 
 def _number(value: float, digits: int = 4) -> str:
@@ -255,7 +249,3 @@ def print_times(dataset: xr.Dataset) -> None:
     times = zip(dataset.workflow.values, dataset.run_seconds, strict=True)
     running = ", ".join(f"{workflow} {seconds:.2f} s" for workflow, seconds in times)
     print(f"{compiling}; ran: {running} ({dataset.num_seeds} seeds)")
-
-
-def _parsed(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value

@@ -100,12 +100,9 @@ def _in_words(value: Any) -> str:
     """A described configuration: names and settings, without arrays, digests and what is not set."""
     if isinstance(value, Mapping) and "name" in value:
         known = {"table": _OF_TABLE, "text": _OF_TEXT}.get(value["name"], value)
-        settings = [
-            f"{name} {_in_words(value[name])}"
-            for name in known
-            if name != "name"
-            and not (value.get(name) is None or (isinstance(value[name], Mapping) and "sha256" in value[name]))
-        ]
+        is_array = lambda part: isinstance(part, Mapping) and "sha256" in part
+        told = {name: value[name] for name in known if name != "name" and value.get(name) is not None}
+        settings = [f"{name} {_in_words(part)}" for name, part in told.items() if not is_array(part)]
         return f"{value['name']}{': ' if settings else ''}{'; '.join(settings)}"
     if isinstance(value, list):
         return ", ".join(map(_in_words, value))

@@ -58,6 +58,7 @@ class Simulation:
         from ..results.metrics import check_metrics
         from ..sources import Table, Text
         from ..store.figures import figure_place
+        from ..sweeps.exact_curves import exact_curves
         from ..sweeps.memory import metric_names
         from ..sweeps.run import sweep
         from ..workflows import find
@@ -83,7 +84,7 @@ class Simulation:
                 from .. import plots
 
                 figure.save(plots.curves(dataset, self.metric))
-        exact = output.exact_of(task, self.workflow, dataset)
+        exact = exact_curves(dataset)
         if self.json:
             output.print_json(output.statistics_of(dataset, self.metric, exact))
             return

@@ -58,8 +58,8 @@ def synthetic_value(
             lowest loss on validation rows, in the mean over the seeds, is taken. Metrics are of that fit, and of the
             test rows. A generator has what is best for the real rows that it is fitted to. The task needs
             the method `Task.validation_loss`.
-        progress: True for a bar, False for none, or what is called with a `Progress` after each fit. Default: a bar in a
-            terminal or notebook.
+        progress: True for a bar, False for none, or what is called with a `Progress` after each fit. Default: a bar in
+            a terminal or notebook.
 
     Returns:
         A dataset of metrics (num_real, num_synthetic, seed), whose attributes are as those of `sweep`. With `tune`
@@ -93,9 +93,8 @@ def synthetic_value(
         if generator == "teacher":
             best = study.best("teacher", first=rooms.real, num_real=teacher_rows, use=GENERATOR)
             teacher = study.written(best.place, best.fitted)
-            attributes |= {"teacher_rows": teacher_rows} | (
-                {f"teacher_{field}": candidates[best.place]} if field else {}
-            )
+            chosen = {f"teacher_{field}": candidates[best.place]} if field else {}
+            attributes |= {"teacher_rows": teacher_rows} | chosen
         cells = [[study.best(f"num_real={real}, num_synthetic=0", num_real=real)] for real in num_real]
         for real, row in zip(num_real, cells, strict=True):
             synthetic = study.of_itself(row[0].place, real) if teacher is None else teacher

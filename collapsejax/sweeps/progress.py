@@ -98,11 +98,11 @@ class _Pace:
     def times(self, progress: Progress) -> tuple[float, float | None]:
         now = time.monotonic()
         more = self._done - (self._before or 0.0)
-        if more <= 0 or progress.num_seeds == 0:
+        if more <= 0:
             return now - self._start, None
-        # At the time of the last report, less what has passed since.
+        # As of the last seed that was done, less what has passed since; what takes longer than that is not known.
         left = (progress.num_seeds - self._done) * (self._at - self._start) / more - (now - self._at)
-        return now - self._start, max(left, 0.0)
+        return now - self._start, left if left > 0 else None
 
 
 @contextlib.contextmanager

@@ -205,9 +205,8 @@ class _Run:
             num_jobs = len({(place[shard.cell], shard.chunk) for shard in self._there if shard.cell in place})
 
             def say(doing: str, jobs: Sequence[Job] = (), share: float = 0.0) -> None:
-                self._tell(
-                    f"{label}, {doing}", share * sum((stop - first) * cells_of[cell] for cell, first, stop in jobs)
-                )
+                begun = sum((stop - first) * cells_of[cell] for cell, first, stop in jobs)
+                self._tell(f"{label}, {doing}", share * begun)
 
             program = self._long_runs.program(experiments, plan.settings, there=self._there, say=say)
         else:

@@ -29,6 +29,7 @@ _LATER = {
     "sweep": "sweeps.run",
     "synthetic_value": "experiments.synthetic_value",
     "until_collapse": "experiments.collapse_time",
+    "validate": "validation.pair",
     "value_table": "experiments.synthetic_value",
 }
 _PACKAGES = ("guide", "plots", "sources", "theory")

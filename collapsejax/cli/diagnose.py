@@ -25,6 +25,7 @@ class Diagnose:
         against: workflow whose last generation is the baseline. Default: the first generation of each workflow.
         baseline: directory with results of the workflow given by --against. Default: the same store.
         loss: metric that is the risk. Default: test_loss, test_nll, test_mse, kl, mean_sq_error or sq_error.
+        json: print verdicts as JSON.
     """
 
     store: positional("STORE")
@@ -32,11 +33,13 @@ class Diagnose:
     against: optional(str, "NAME") = None
     baseline: optional(str, "STORE") = None
     loss: optional(str, "NAME") = None
+    json: bool = False
 
     def run(self) -> None:
         from ..results.dataset import check_workflow
         from ..results.diagnosis import diagnose
         from ..store import datasets
+        from . import output
 
         result = datasets.open(self.store)
         baseline = result if self.baseline is None else datasets.open(self.baseline)
@@ -46,14 +49,20 @@ class Diagnose:
             check_workflow(self.against, baseline)
         for name in self.workflow or []:
             check_workflow(name, result)
+        found = []
         for cell in _cells(result):
             for name in self.workflow or result.workflow.values:
                 other = None
                 if self.against is not None:
                     other = baseline.sel(workflow=self.against).sel(_shared(cell, baseline))
                 diagnosis = diagnose(result.sel(workflow=name).sel(cell), other, loss=self.loss)
-                label = "".join(f"{dimension}={value}, " for dimension, value in cell.items())
-                print(f"{label}{diagnosis}\n")
+                found.append((dict(cell, workflow=str(name)), diagnosis))
+        if self.json:
+            output.print_json([cell | {"verdicts": [one._asdict() for one in found]} for cell, found in found])
+            return
+        for cell, diagnosis in found:
+            label = "".join(f"{name}={value}, " for name, value in cell.items() if name != "workflow")
+            print(f"{label}{diagnosis.table(output.width())}\n")
 
 
 def _cells(dataset: xr.Dataset) -> list[dict[str, Any]]:

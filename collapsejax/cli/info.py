@@ -14,18 +14,24 @@ class Info:
 
     Args:
         store: directory written by `collapsejax run --out`, `collapsejax sweep --out` or `collapsejax.save`.
+        json: print the same as JSON.
     """
 
     store: positional("STORE")
+    json: bool = False
 
     def run(self) -> None:
         from ..store import datasets
         from ..store.reader import Reader
-        from .pages import page, saved_page, sweep_page
+        from .output import print_json
+        from .pages import as_json, page, saved_page, sweep_page
 
         path = Path(self.store)
         if sweep := Reader.at(path):
             entries = sweep_page(sweep, sweep.examined())
         else:
             entries = saved_page(datasets.open(path), recorded=datasets.is_recorded(path))
-        print(f"{self.store}\n\n{page(entries)}")
+        if self.json:
+            print_json(as_json(entries))
+        else:
+            print(f"{self.store}\n\n{page(entries)}")

@@ -20,14 +20,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from . import declared
-from .commands import COMMANDS, RUN
+from .commands import COMMANDS
 
 _LONGEST_LINE = 2000  # characters of an error
 _OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
 _HELP = ("-h", "--help")
 _FRAME = ("", " ", "╭", "│", "╰")  # what lines begin with that are as wide as they may be
 _ABOUT = "Simulate model collapse: models fitted, generation after generation, to what earlier models generated."
-_TASK = f"name a task, one of {', '.join(declared.tasks())}"
 # What Python says of a text that makes no number.
 _TOLD = {
     r"invalid literal for int\(\) with base 10": "is no whole number",
@@ -111,15 +110,16 @@ def _parse(arguments: Sequence[str]) -> Any:
     if name not in COMMANDS:
         _fail(f"{name}: there is no such command; {_meant(name, COMMANDS)}; see collapsejax --help")
     command, path = COMMANDS[name], f"collapsejax {name}"
-    if name != RUN:
+    if not command.of_task:
         return _made(command.load(), path, command.examples, rest)
     task, *rest = rest or [""]
     if task in _HELP:
-        _show(_tasks(command.about, command.examples))
+        _show(_tasks(name, command.about, command.examples))
     if task not in declared.tasks():
-        what = f"run {task}: there is no such task; {_meant(task, declared.tasks())}" if task else f"run: {_TASK}"
-        _fail(f"{what}; see collapsejax run --help")
-    examples = [f"collapsejax run {task} --workflow replace accumulate --num-seeds 20 --out {task}.zarr"]
+        known = f"name a task, one of {', '.join(declared.tasks())}"
+        what = f"{name} {task}: there is no such task; {_meant(task, declared.tasks())}" if task else f"{name}: {known}"
+        _fail(f"{what}; see {path} --help")
+    examples = [f"{path} {task} --num-seeds 20 --out {task}.zarr"]
     return _made(command.load().of(task), f"{path} {task}", examples, rest)
 
 
@@ -159,14 +159,14 @@ def _version() -> str:
 
 def _overview() -> str:
     lines = _listed({name: command.about for name, command in COMMANDS.items()})
-    examples = _examples([COMMANDS[RUN].examples[0], "collapsejax run gaussian --help", "collapsejax --version"])
+    examples = _examples([COMMANDS["run"].examples[0], "collapsejax run gaussian --help", "collapsejax --version"])
     return f"usage: collapsejax COMMAND ...\n\n{_wrapped(_ABOUT)}\n\n{lines}\n\n{examples}"
 
 
-def _tasks(about: str, examples: Sequence[str]) -> str:
-    lines = _listed({name: task.about for name, task in declared.tasks().items()})
-    last = _examples([*examples, "collapsejax run gaussian --help"])
-    return f"usage: collapsejax run TASK ...\n\n{_wrapped(about)}\n\n{lines}\n\n{last}"
+def _tasks(name: str, about: str, examples: Sequence[str]) -> str:
+    lines = _listed({task.name: task.about for task in declared.tasks().values()})
+    last = _examples([*examples, f"collapsejax {name} gaussian --help"])
+    return f"usage: collapsejax {name} TASK ...\n\n{_wrapped(about)}\n\n{lines}\n\n{last}"
 
 
 def _listed(texts: dict[str, str]) -> str:

@@ -62,6 +62,14 @@ def saved_page(dataset: xr.Dataset, *, recorded: bool) -> list[Entry]:
     ]
 
 
+def as_json(entries: Sequence[Entry]) -> dict[str, Any]:
+    """The same as a JSON object: by name a text, or a list of them."""
+    found: dict[str, list[str]] = {}
+    for name, text in entries:
+        found.setdefault(name or list(found)[-1], []).append(text)
+    return {name: texts[0] if len(texts) == 1 else texts for name, texts in found.items()}
+
+
 def page(entries: Sequence[Entry]) -> str:
     """Names and texts in two columns, as wide as the terminal."""
     left = max(len(name) for name, _ in entries) + 2

@@ -130,15 +130,23 @@ class Run(Compiles):
     @staticmethod
     def of(name: str) -> type[Run]:
         """The command that runs the task of this name. It has flags for its fields, and for settings of its sources."""
-        task = declared.tasks()[name]
-        kinds = task.settings["source"].kinds if "source" in task.settings else ()
-        sources = {name: maker for kind in kinds for name, maker in declared.sources()[kind].items()}
-        sizes = dict(num_samples=256, num_generations=10, num_seeds=3) if task.constants.get("long_running") else {}
-        others = task.settings.keys() - {"source"}
-        fields = [
-            ("task", flags("", {"": task}, without=["source"])),
-            ("source", flags("The real data.", {"": task, **sources}, without=others)),
-            ("simulation", Simulation, dataclasses.field(default_factory=lambda: Simulation(**sizes))),
-        ]
-        namespace = {"__doc__": task.about, "name": name}
-        return dataclasses.make_dataclass(f"Run_{name}", fields, bases=(Run,), namespace=namespace, frozen=True)
+        long = declared.tasks()[name].constants.get("long_running")
+        sizes = dict(num_samples=256, num_generations=10, num_seeds=3) if long else {}
+        default = dataclasses.field(default_factory=lambda: Simulation(**sizes))
+        return task_command(Run, name, ("simulation", Simulation, default))
+
+
+def task_command(base: type, name: str, field: tuple) -> type:
+    """A subclass of a command for one task: with flags for its fields and settings of its sources, and this field."""
+    task = declared.tasks()[name]
+    kinds = task.settings["source"].kinds if "source" in task.settings else ()
+    sources = {name: maker for kind in kinds for name, maker in declared.sources()[kind].items()}
+    fields = [
+        ("task", flags("", {"": task}, without=["source"])),
+        ("source", flags("The real data.", {"": task, **sources}, without=task.settings.keys() - {"source"})),
+        field,
+    ]
+    namespace = {"__doc__": task.about, "name": name}
+    return dataclasses.make_dataclass(
+        f"{base.__name__}_{name}", fields, bases=(base,), namespace=namespace, frozen=True
+    )

@@ -11,6 +11,8 @@ from .flags import optional, positional
 class Samples:
     """Print text that the models of each generation produced, with the workflows side by side.
 
+    Above generation 0 there is real text that it was fitted to, if the corpus is still as it was.
+
     Args:
         store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.
         workflow: workflows to show, one column each. Default: all.
@@ -57,6 +59,11 @@ class Samples:
             table.add_column("generation", justify="right", no_wrap=True)
             for workflow in workflows:
                 table.add_column(Text(workflow), overflow="fold", ratio=1)
+            if real := samples.real_texts(cell, self.num * len(workflows)) if 0 in generations else []:
+                for number in range(self.num):
+                    texts = real[number :: self.num][: len(workflows)]
+                    table.add_row("real text" if number == 0 else "", *map(Text, texts))
+                table.add_section()
             for generation in generations:
                 columns = [samples.texts(cell, workflow, self.seed, generation, self.num) for workflow in workflows]
                 for number in range(max(1, *map(len, columns))):

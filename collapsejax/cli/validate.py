@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sys
-from typing import TYPE_CHECKING
+from json import dumps
+from typing import TYPE_CHECKING, Literal
 
 from .compilation_cache import Compiles
 from .flags import optional
@@ -30,6 +30,8 @@ class Validate(Compiles):
         out: JSON file for all comparisons; beside it a figure of the z-scores, of that name and .png. Older ones are
             replaced.
         plant: scale one exact curve by 1 + PLANT, which has to make this fail.
+        table: short, a line a cell, or full, a line a curve.
+        json: print all comparisons as JSON instead of the table.
     """
 
     num_seeds: int = 100_000
@@ -37,6 +39,8 @@ class Validate(Compiles):
     only: optional(str, "TASK") = None
     out: optional(str, "FILE.json") = None
     plant: float = 0.0
+    table: Literal["short", "full"] = "short"
+    json: bool = False
 
     def run(self) -> None:
         from ..store.figures import figure_place
@@ -59,10 +63,13 @@ class Validate(Compiles):
             settings = dict(num_seeds=self.num_seeds, seed=self.seed, only=self.only, plant=self.plant)
             report = validate(**settings, devices=chosen_devices(), say=say)
             if out is not None:
-                write_marked(out, json.dumps(_as_json(report), indent=1).encode())
+                write_marked(out, dumps(_as_json(report), indent=1).encode())
                 _draw(report, figure)
-        output.print_validation(report)
-        if out is not None:
+        if self.json:
+            output.print_json(_as_json(report))
+        else:
+            output.print_validation(report, full=self.table == "full")
+        if out is not None and not (self.quiet or self.json):
             print(f"wrote {out}\nwrote {out.with_suffix('.png')}")
         sys.exit(0 if report.passed else 1)
 

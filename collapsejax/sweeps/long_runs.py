@@ -34,7 +34,8 @@ class LongRuns:
     ) -> Program:
         """The program of some experiments, given for each shard how many of its seeds are there.
 
-        `say` is told its progress: what is done, and of a generation the jobs and what share of each is done.
+        `say` is told its progress: what is done, and of a generation the jobs, what share of each is done, and whether
+        that was done before.
 
         After each generation the metrics so far are in the store, and a checkpoint, unless JAX has connected several
         processes, as `--distributed` does.
@@ -65,7 +66,7 @@ class _Watch(NamedTuple):
     def resumed(self, jobs: Sequence[Job], shape: CallShape, like: Saved) -> Saved | None:
         saved = self.checkpoints and self.checkpoints.restore(self._call(jobs, shape), like)
         if saved:
-            self._tell(f"resuming at generation {len(saved.results)}", jobs, saved)
+            self._tell(f"resuming at generation {len(saved.results)}", jobs, saved, resumed=True)
         return saved
 
     def generation_done(self, jobs: Sequence[Job], shape: CallShape, saved: Saved) -> None:
@@ -80,8 +81,8 @@ class _Watch(NamedTuple):
             self.checkpoints.save(self._call(jobs, shape), saved)
         self._tell(f"generation {len(saved.results)}/{self.results.manifest.num_generations}", jobs, saved)
 
-    def _tell(self, doing: str, jobs: Sequence[Job], saved: Saved) -> None:
-        self.say(doing, jobs, len(saved.results) / self.results.manifest.num_generations)
+    def _tell(self, doing: str, jobs: Sequence[Job], saved: Saved, *, resumed: bool = False) -> None:
+        self.say(doing, jobs, len(saved.results) / self.results.manifest.num_generations, resumed)
 
     def _call(self, jobs: Sequence[Job], shape: CallShape) -> Any:
         """All that tells a call from others."""

@@ -18,6 +18,7 @@ class Progress(NamedTuple):
     """How far a sweep has come: what it is doing, and cells and seeds done of all; a seed counts in every cell.
 
     `begun` is how much of the other seeds is done, as a number of seeds: generations of those that are under way.
+    `resumed` says that it was done before, and does not tell how fast this goes.
     """
 
     doing: str
@@ -26,6 +27,7 @@ class Progress(NamedTuple):
     seeds: int
     num_seeds: int
     begun: float = 0.0
+    resumed: bool = False
 
 
 Report = Callable[[Progress], None]
@@ -87,11 +89,13 @@ class _Pace:
     """The time elapsed, and left where some seeds were done since the first report, at their pace."""
 
     def __init__(self) -> None:
-        self._start, self._before, self._done, self._at = time.monotonic(), None, 0.0, 0.0
+        self._start = self._at = time.monotonic()
+        self._before, self._done = None, 0.0
 
     def hear(self, progress: Progress) -> None:
         done = progress.seeds + progress.begun
-        self._before = done if self._before is None else self._before
+        if self._before is None or progress.resumed:
+            self._before, self._done, self._at = done, done, time.monotonic()
         if done > self._done:
             self._done, self._at = done, time.monotonic()
 

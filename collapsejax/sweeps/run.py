@@ -204,9 +204,9 @@ class _Run:
             place = experiments.place
             num_jobs = len({(place[shard.cell], shard.chunk) for shard in self._there if shard.cell in place})
 
-            def say(doing: str, jobs: Sequence[Job] = (), share: float = 0.0) -> None:
+            def say(doing: str, jobs: Sequence[Job], share: float, resumed: bool) -> None:
                 begun = sum((stop - first) * cells_of[cell] for cell, first, stop in jobs)
-                self._tell(f"{label}, {doing}", share * begun)
+                self._tell(f"{label}, {doing}", share * begun, resumed)
 
             program = self._long_runs.program(experiments, plan.settings, there=self._there, say=say)
         else:
@@ -239,9 +239,9 @@ class _Run:
         """Remove them, since all that they are for is complete."""
         self._long_runs.forget_checkpoints()
 
-    def _tell(self, doing: str, begun: float = 0.0) -> None:
+    def _tell(self, doing: str, begun: float = 0.0, resumed: bool = False) -> None:
         cells = self._num_cells - len(self._missing)
-        self._report(Progress(doing, cells, self._num_cells, self._seeds, self._num_seeds, begun))
+        self._report(Progress(doing, cells, self._num_cells, self._seeds, self._num_seeds, begun, resumed))
 
     def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
         """Note where each metric is NaN for the first time; no built-in task gives one."""

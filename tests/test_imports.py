@@ -40,7 +40,7 @@ HEAVY = {
 # Where alone these functions and methods are called.
 WRITING = ("write_text", "write_bytes", "mkdir", "unlink", "rmtree", "replace_file", "mkdtemp", "to_zarr")
 CALLS = {
-    "print": ("cli/", "guide/exactness.py"),
+    "print": ("cli/", "guide/exactness.py", "sweeps/progress.py"),
     **dict.fromkeys(WRITING, ("store/", "sweeps/checkpoints.py", "cli/compilation_cache.py")),
     "savefig": ("store/", "plots/"),  # there into memory, for notebooks
 }

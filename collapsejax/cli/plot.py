@@ -6,13 +6,7 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-import tyro
-
-from ..results.dataset import line_dimensions
-from ..store import datasets
-from ..store.figures import save_figure
-from ..store.files import check_name
-from .flags import optional
+from .flags import optional, positional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +21,16 @@ class Plot:
         metric: metrics to draw, a row each. Default: all.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     out: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
 
     def run(self) -> None:
         from .. import plots
+        from ..results.dataset import line_dimensions
+        from ..store import datasets
+        from ..store.figures import save_figure
+        from ..store.files import check_name
 
         dataset = datasets.open(self.store)
         out = Path(self.store).with_suffix(".png") if self.out is None else Path(check_name(self.out))

@@ -7,31 +7,29 @@ import shlex
 import warnings
 from pathlib import Path
 
-import tyro
-
-from ..store import datasets
-from ..store.pages import page_place
-from .command_line import command_of
-from .flags import optional
+from .flags import optional, positional
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """Make an HTML page of stored results: figures, tables, settings, methods, and the command to repeat it.
 
-    The page needs no other file, no script and no network. Example: collapsejax report moons.zarr --out moons.html
+    The page needs no other file, no script and no network.
 
     Args:
         store: directory written by `collapsejax run --out`, `collapsejax sweep --out` or `collapsejax.save`.
         out: page to write, an .html file. An older one is replaced. Default: the store's name and .html.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     out: optional(str, "FILE.html") = None
 
     def run(self) -> None:
         from ..pages import html_of
         from ..pages.stores import store_page
+        from ..store import datasets
+        from ..store.pages import page_place
+        from .command_line import command_of
 
         store = Path(self.store)
         with warnings.catch_warnings(record=True) as caught:

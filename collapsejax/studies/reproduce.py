@@ -27,7 +27,8 @@ from ..store.marks import write_marked
 from ..store.provenance import provenance
 from ..sweeps.exact_curves import exact_curves
 from ..sweeps.execution import Execution
-from ..sweeps.run import Progress, sweep
+from ..sweeps.progress import Progress
+from ..sweeps.run import sweep
 from ..theory.outcomes import fixation_time
 from .record import Record, read
 from .study import CollapseTime, Part, PartResult, Results, Study, Sweep, ValueGrid

@@ -8,7 +8,6 @@ import pytest
 from small import Small
 
 import collapsejax as cj
-from collapsejax.cli import run, sweep
 from collapsejax.cli.command_line import command_of
 from collapsejax.cli.main import main
 from collapsejax.results.dataset import to_dataset
@@ -28,8 +27,8 @@ def asked(monkeypatch):
     def plan(*arguments, progress=None, **options):
         raise Planned(make_plan(*arguments, **options | {"out": None}).manifest)
 
-    monkeypatch.setattr(run, "sweep", plan)
-    monkeypatch.setattr(sweep, "make_plan", plan)
+    monkeypatch.setattr("collapsejax.sweeps.run.sweep", plan)
+    monkeypatch.setattr("collapsejax.sweeps.plan.make_plan", plan)
 
     def of(command):
         program, *words = shlex.split(command)

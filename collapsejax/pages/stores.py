@@ -121,7 +121,10 @@ def _summary(dataset: xr.Dataset, exact: xr.Dataset) -> list[str]:
     sentences = []
     for name in map(str, dataset.workflow.values):
         ends = statistics.sel(workflow=name).isel(generation=[0, -1])
-        first, end = (with_error(*one) for one in ends.sel(statistic=["mean", "standard_error"]).values.T)
+        first, end = (
+            with_error(*one).replace(" ", "\N{NO-BREAK SPACE}")
+            for one in ends.sel(statistic=["mean", "standard_error"]).values.T
+        )
         value = np.nan if known is None else float(known.sel(last_cell).sel(workflow=name).isel(generation=-1))
         exactly = f" (exact: {value:.4g})" if np.isfinite(value) else ""
         under = f"under {name}, {label} goes from {first} in the first model"

@@ -1,10 +1,14 @@
-"""A page with every kind of part, where users chose unlucky names."""
+"""A page with every kind of part, where users chose unlucky names, and results that no simulation made."""
+
+import json
 
 import numpy as np
 
 from collapsejax.pages import Bullets, Code, Facts, KeyNumber, Link, Page, Picture, Section, Table, with_error
 from collapsejax.plots.style import Figure
+from collapsejax.results.dataset import summarize, to_dataset
 
+G, S = 5, 40
 HOSTILE = "<script>alert('x')</script> & \"q\" {{ 7 * 6 }}"
 LONG = "a_column_name_that_has_no_place_to_break_and_goes_on_and_on_" * 3
 
@@ -51,3 +55,13 @@ def everything():
         command=f"collapsejax assess '{LONG}.csv' --html x.html\ncollapsejax info '{HOSTILE}'",
         versions={"version_jax": "1.2", "git_commit": "0" * 40},
     )
+
+
+def results(dims, *, task="own", summary=False):
+    """Curves of `trace_ratio` about 0.5 to the power of the generation, and of a metric of one's own."""
+    rng = np.random.default_rng(0)
+    shape = (*map(len, dims.values()), S, G)
+    curves = 0.5 ** np.arange(G) * np.exp(0.1 * rng.normal(size=shape))
+    attributes = {"task": json.dumps({"name": task, "dim": 2}), "num_seeds": S, "version_jax": "1.2", "created": "now"}
+    made = to_dataset({"trace_ratio": curves, "mine": -curves}, dims, 10, attributes)
+    return made.map(lambda variable: summarize(variable), keep_attrs=True) if summary else made

@@ -1,10 +1,11 @@
-"""What pages look like; those of stores, studies and validations too."""
+"""What pages look like."""
 
 import pytest
 from browser import assert_is_sound, look, needs_chromium
-from pages_made import HOSTILE, everything
+from pages_made import HOSTILE, LONG, everything, results
 
 from collapsejax.pages import html_of, save_page
+from collapsejax.pages.stores import store_page
 
 pytestmark = needs_chromium
 
@@ -38,3 +39,13 @@ def test_a_page_that_is_not_sound_is_found_out(tmp_path, before, after):
     (tmp_path / "page.html").write_text(page.replace(before, after).replace("</head>", hidden))
     with pytest.raises(AssertionError):
         assert_is_sound(look(tmp_path / "page.html", tmp_path), 3)
+
+
+def test_the_page_of_a_store(tmp_path):
+    data = results({"dim": [1, 2, 3], "workflow": ["replace", "weighted(real_weight=0.333333)", "accumulate"]})
+    page = store_page(data, store=f"/home/{LONG}.zarr", command=f"collapsejax run own --out /home/{LONG}.zarr")
+    save_page(page, tmp_path / "page.html")
+    seen = look(tmp_path / "page.html", tmp_path)
+    assert_is_sound(seen, 2)
+    assert seen.smallest >= 8
+    assert page.summary[0] in seen.text

@@ -1,9 +1,8 @@
 """Pages of results that no simulation made."""
 
-import json
-
 import numpy as np
 import pytest
+from pages_made import S, results
 
 from collapsejax.core.describe import describe
 from collapsejax.pages import Facts, Picture, Table, html_of
@@ -11,24 +10,11 @@ from collapsejax.pages.cells import cells_of, label_of, some
 from collapsejax.pages.numbers import metric_table
 from collapsejax.pages.settings import in_words, meaning_of
 from collapsejax.pages.stores import store_page
-from collapsejax.results.dataset import summarize, to_dataset
 from collapsejax.sources import moons
 
-G, S = 5, 40
 
-
-def dataset(dims, *, task="own", summary=False):
-    """Curves of `trace_ratio` about 0.5 to the power of the generation, and of a metric of one's own."""
-    rng = np.random.default_rng(0)
-    shape = (*map(len, dims.values()), S, G)
-    curves = 0.5 ** np.arange(G) * np.exp(0.1 * rng.normal(size=shape))
-    attributes = {"task": json.dumps({"name": task, "dim": 2}), "num_seeds": S, "version_jax": "1.2", "created": "now"}
-    made = to_dataset({"trace_ratio": curves, "mine": -curves}, dims, 10, attributes)
-    return made.map(lambda variable: summarize(variable), keep_attrs=True) if summary else made
-
-
-def page_of(results, **options):
-    return store_page(results, store="my.zarr", command="collapsejax run", **options)
+def page_of(dataset, **options):
+    return store_page(dataset, store="my.zarr", command="collapsejax run", **options)
 
 
 def blocks(page, heading):
@@ -37,9 +23,9 @@ def blocks(page, heading):
 
 @pytest.mark.parametrize("summary", [False, True])
 def test_a_page_says_what_is_in_the_store(summary):
-    page = page_of(dataset({"workflow": ["replace", "mine"]}, summary=summary))
+    page = page_of(results({"workflow": ["replace", "mine"]}, summary=summary))
     assert page.title == "Own under replace and mine"
-    assert page.summary[0].startswith("Under replace, tr(fitted cov.) / tr(true cov.) goes from 0.990 ±")
+    assert page.summary[0].startswith("Under replace, tr(fitted cov.) / tr(true cov.) goes from 0.990")
     assert [section.heading for section in page.sections][:2] == ["Figures", "Numbers"]
     pictures = blocks(page, "Figures")
     assert [type(block) for block in pictures] == [Picture, Picture]
@@ -57,31 +43,31 @@ def test_a_page_says_what_is_in_the_store(summary):
 
 
 def test_missing_parts_come_first():
-    page = page_of(dataset({"workflow": ["replace"]}), missing=["seeds 3 to 5 are missing"])
+    page = page_of(results({"workflow": ["replace"]}), missing=["seeds 3 to 5 are missing"])
     assert page.sections[0].heading == "Missing or damaged"
 
 
 def test_tables_have_means_errors_and_exact_values():
-    results = dataset({"dim": [1, 2], "workflow": ["replace", "accumulate"]})
-    exact = results[["trace_ratio"]].isel(seed=0, drop=True)
+    data = results({"dim": [1, 2], "workflow": ["replace", "accumulate"]})
+    exact = data[["trace_ratio"]].isel(seed=0, drop=True)
     exact.trace_ratio.values[:] = 0.25
     exact.trace_ratio.values[:, 1] = np.nan  # nothing is known of the other workflow
-    table = metric_table(results, exact, "trace_ratio")
+    table = metric_table(data, exact, "trace_ratio")
     assert table.headings == ["dim", "iteration", "replace", "exact", "accumulate"]
     assert [row[:2] for row in table.rows] == [[dim, iteration] for dim in (1, 2) for iteration in (1, 2, 5)]
-    last = results.trace_ratio.sel(dim=2, workflow="replace").isel(generation=-1).values
+    last = data.trace_ratio.sel(dim=2, workflow="replace").isel(generation=-1).values
     error = last.std(ddof=1) / np.sqrt(S)
     mean, _, shown = table.rows[-1][2].partition(" ±\N{NO-BREAK SPACE}")
     assert float(mean) == pytest.approx(last.mean(), abs=error / 10)
     assert float(shown) == pytest.approx(error, rel=0.06)
     assert table.rows[-1][3] == 0.25
     assert table.numeric == [True] * 5
-    assert metric_table(results, exact, "mine").headings == ["dim", "iteration", "replace", "accumulate"]
+    assert metric_table(data, exact, "mine").headings == ["dim", "iteration", "replace", "accumulate"]
 
 
 def test_of_many_cells_some_are_shown():
     sizes = {"dim": list(range(2, 12)), "workflow": ["replace"], "sigma2": [0.5 * i for i in range(1, 11)]}
-    page = page_of(dataset(sizes))
+    page = page_of(results(sizes))
     table = next(block for block in blocks(page, "Numbers") if isinstance(block, Table))
     assert len(table.rows) == 60
     assert "60 of 100 cells" in table.caption
@@ -92,9 +78,9 @@ def test_of_many_cells_some_are_shown():
 
 
 def test_infinite_values_are_counted():
-    results = dataset({"workflow": ["replace"]})
-    results.trace_ratio.values[0, :3, -1] = np.inf
-    assert metric_table(results, results[[]], "trace_ratio").rows[-1][1].endswith("(3 inf)")
+    data = results({"workflow": ["replace"]})
+    data.trace_ratio.values[0, :3, -1] = np.inf
+    assert metric_table(data, data[[]], "trace_ratio").rows[-1][1].endswith("(3 inf)")
 
 
 def test_some_are_the_first_the_last_and_some_between():
@@ -103,7 +89,7 @@ def test_some_are_the_first_the_last_and_some_between():
 
 
 def test_cells_in_words():
-    cells = cells_of(dataset({"dim": [1, 2], "workflow": ["replace"], "share": [1 / 3]}), ["dim", "share"])
+    cells = cells_of(results({"dim": [1, 2], "workflow": ["replace"], "share": [1 / 3]}), ["dim", "share"])
     assert [label_of(cell) for cell in cells] == ["dim=1, share=0.3333", "dim=2, share=0.3333"]
 
 

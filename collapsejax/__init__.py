@@ -5,15 +5,19 @@
 
 import importlib
 
-from . import sources
-from .core.base import Dataset, ExactLaw, Needs, SequenceSource, Source, Task, Workflow
-from .core.pytree import static
-from .loop import Result, run, run_seeds, seed_keys
-from .numerics.threefry import fused
-from .tasks import KDE, Categorical, ExponentialFamily, Gaussian, LinearRegression, Probed, Transformer
-from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Replace, Selected, Weighted, Window
-
-# Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
+# Names by the modules that they are in, which are imported at their first use: JAX alone takes longer than a help text
+# of the command line may.
+_PLACES = {
+    **dict.fromkeys(("Task", "Workflow", "Source", "SequenceSource", "Dataset", "Needs", "ExactLaw"), "core.base"),
+    "static": "core.pytree",
+    "fused": "numerics.threefry",
+    **dict.fromkeys(("run", "run_seeds", "seed_keys", "Result"), "loop"),
+    **dict.fromkeys(("Gaussian", "KDE", "LinearRegression", "Categorical", "ExponentialFamily"), "tasks"),
+    **dict.fromkeys(("Transformer", "Probed"), "tasks"),
+    **dict.fromkeys(("Replace", "Accumulate", "AccumulateSubsample", "FreshData", "Augment"), "workflows"),
+    **dict.fromkeys(("Weighted", "Window", "Selected"), "workflows"),
+}
+# Of grids and their results.
 _LATER = {
     "Execution": "sweeps.execution",
     "diagnose": "results.diagnosis",
@@ -21,12 +25,14 @@ _LATER = {
     "open": "store.datasets",
     "save": "store.datasets",
     "summarize": "results.dataset",
+    "summary": "sweeps.summary",
     "sweep": "sweeps.run",
     "synthetic_value": "experiments.synthetic_value",
     "until_collapse": "experiments.collapse_time",
+    "validate": "validation.pair",
     "value_table": "experiments.synthetic_value",
 }
-_LATER_PACKAGES = ("guide", "plots", "theory")
+_PACKAGES = ("guide", "plots", "sources", "theory")
 
 # In the order of the reference: base classes, the loop, tasks, workflows, grids and their results.
 __all__ = [
@@ -67,11 +73,15 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in _LATER:
-        value = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
-    elif name in _LATER_PACKAGES:
+    if name in _PACKAGES:
         value = importlib.import_module(f".{name}", __name__)
+    elif place := (_PLACES | _LATER).get(name):
+        value = getattr(importlib.import_module(f".{place}", __name__), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

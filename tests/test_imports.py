@@ -21,6 +21,7 @@ ORDER = [
     {"tasks", "store"},
     {"theory"},
     {"sweeps", "plots"},
+    {"pages"},
     {"experiments", "validation", "guide"},
     {"studies"},
     {"cli"},
@@ -33,12 +34,13 @@ HEAVY = {
     "optax": ("language/", "tasks/transformer.py"),
     "orbax": ("sweeps/checkpoints.py",),
     "matplotlib": ("plots/", "studies/"),
+    "jinja2": ("pages/",),
 }
 
 # Where alone these functions and methods are called.
 WRITING = ("write_text", "write_bytes", "mkdir", "unlink", "rmtree", "replace_file", "mkdtemp", "to_zarr")
 CALLS = {
-    "print": ("cli/", "guide/exactness.py"),
+    "print": ("cli/", "guide/exactness.py", "sweeps/progress.py"),
     **dict.fromkeys(WRITING, ("store/", "sweeps/checkpoints.py", "cli/compilation_cache.py")),
     "savefig": ("store/", "plots/"),  # there into memory, for notebooks
 }
@@ -126,7 +128,7 @@ def test_terminal_and_disk_are_written_in_their_places(function):
 
 
 def test_import_stays_light():
-    heavy = ("flax", "optax", "orbax", "matplotlib", "xarray", "rich", "scipy", "zarr")
+    heavy = ("flax", "optax", "orbax", "matplotlib", "xarray", "rich", "scipy", "zarr", "jinja2")
     code = f"import sys, collapsejax; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

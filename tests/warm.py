@@ -54,7 +54,7 @@ class Told:
 
     @property
     def generations(self):
-        return [doing.partition("generation ")[2] for doing in self.said if "generation" in doing]
+        return [doing.partition("generation ")[2] for doing in self.said if ", generation" in doing]
 
 
 def assert_same(a, b, rtol=0.0):

@@ -11,11 +11,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-import jax
 import platformdirs
-
-from ..store.files import digest
-from ..store.provenance import installed_version
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _CPUINFO = Path("/proc/cpuinfo")  # of Linux
@@ -28,9 +24,11 @@ class Compiles:
 
     Args:
         no_compilation_cache: compile every program anew, and keep none for later runs.
+        quiet: show results and errors alone: no progress, no times, no names of files.
     """
 
     no_compilation_cache: bool = False
+    quiet: bool = False
 
     def set_up_cache(self) -> None:
         set_up(off=self.no_compilation_cache)
@@ -42,6 +40,8 @@ def set_up(*, off: bool = False) -> None:
     A folder that the user has chosen, by JAX_COMPILATION_CACHE_DIR or in `jax.config`, is used instead, as JAX uses it.
     Where nothing can be written a warning says so, and nothing is kept; and neither is with `off`.
     """
+    import jax
+
     if off:
         jax.config.update("jax_enable_compilation_cache", False)
     if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir is not None:
@@ -69,6 +69,9 @@ def user_folder() -> Path:
     Raises:
         RuntimeError: nothing says where the user's files are.
     """
+    from ..store.files import digest
+    from ..store.provenance import installed_version
+
     folder = platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
     return folder / f"jaxlib-{installed_version('jaxlib')}-{platform.machine()}-{digest(_processor().encode())[:12]}"
 
@@ -87,6 +90,8 @@ def mend(warning: str) -> None:
 
     JAX never replaces a file that was cut short, by a full disk for example: every run would meet it, and warn again.
     """
+    import jax
+
     with contextlib.suppress(RuntimeError):
         folder = user_folder()
         if "persistent compilation cache" in warning and jax.config.jax_compilation_cache_dir == str(folder):

@@ -5,15 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-import xarray as xr
+from .flags import optional, positional
 
-from ..results.dataset import check_workflow, line_dimensions
-from ..results.diagnosis import diagnose
-from ..store import datasets
-from .flags import optional
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,15 +25,22 @@ class Diagnose:
         against: workflow whose last generation is the baseline. Default: the first generation of each workflow.
         baseline: directory with results of the workflow given by --against. Default: the same store.
         loss: metric that is the risk. Default: test_loss, test_nll, test_mse, kl, mean_sq_error or sq_error.
+        json: print verdicts as JSON.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     workflow: optional(list[str], "NAME [NAME ...]") = None
     against: optional(str, "NAME") = None
     baseline: optional(str, "STORE") = None
     loss: optional(str, "NAME") = None
+    json: bool = False
 
     def run(self) -> None:
+        from ..results.dataset import check_workflow
+        from ..results.diagnosis import diagnose
+        from ..store import datasets
+        from . import output
+
         result = datasets.open(self.store)
         baseline = result if self.baseline is None else datasets.open(self.baseline)
         if self.baseline is not None and self.against is None:
@@ -45,18 +49,26 @@ class Diagnose:
             check_workflow(self.against, baseline)
         for name in self.workflow or []:
             check_workflow(name, result)
+        found = []
         for cell in _cells(result):
             for name in self.workflow or result.workflow.values:
                 other = None
                 if self.against is not None:
                     other = baseline.sel(workflow=self.against).sel(_shared(cell, baseline))
                 diagnosis = diagnose(result.sel(workflow=name).sel(cell), other, loss=self.loss)
-                label = "".join(f"{dimension}={value}, " for dimension, value in cell.items())
-                print(f"{label}{diagnosis}\n")
+                found.append((dict(cell, workflow=str(name)), diagnosis))
+        if self.json:
+            output.print_json([cell | {"verdicts": [one._asdict() for one in found]} for cell, found in found])
+            return
+        for cell, diagnosis in found:
+            label = "".join(f"{name}={value}, " for name, value in cell.items() if name != "workflow")
+            print(f"{label}{diagnosis.table(output.width())}\n")
 
 
 def _cells(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """Each combination of swept values other than workflows and numbers of samples."""
+    from ..results.dataset import line_dimensions
+
     names = [name for name in line_dimensions(dataset) if name != "num_samples"]
     return [dict(zip(names, labels, strict=True)) for labels in itertools.product(*(dataset[n].values for n in names))]
 

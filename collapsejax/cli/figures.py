@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-import xarray as xr
-
-from ..sweeps.exact_curves import exact_curves
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ..plots.style import Figure
 
 
@@ -42,6 +41,8 @@ class Look:
 
     def exact(self, dataset: xr.Dataset) -> xr.Dataset | None:
         """The exact curves of results; None where they are not wanted, or not known, of which a warning says why."""
+        from ..sweeps.exact_curves import exact_curves
+
         if self.no_exact:
             return None
         try:
@@ -50,9 +51,17 @@ class Look:
             warnings.warn(f"the figure has no exact curves ({str(error).partition(';')[0]})", stacklevel=2)
             return None
 
-    def curves(self, dataset: xr.Dataset, metrics: Sequence[str] | None, against: xr.Dataset | None = None) -> Figure:
-        """The figure of results."""
+    def curves(
+        self,
+        dataset: xr.Dataset,
+        metrics: Sequence[str] | None,
+        against: xr.Dataset | None = None,
+        exact: xr.Dataset | None = None,
+    ) -> Figure:
+        """The figure of results. The exact curves are found from what they say of themselves, unless they are given."""
         from .. import plots
 
+        if exact is None:
+            exact = self.exact(dataset)
         axes = dict(split=self.split or None, logx=self.logx, logy=self.logy or None, width=self.width)
-        return plots.curves(dataset, metrics, exact=self.exact(dataset), against=against, **axes)
+        return plots.curves(dataset, metrics, exact=None if self.no_exact else exact, against=against, **axes)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import tyro
-
-from ..store import datasets
-from ..store.reader import Reader
-from . import output
+from .flags import positional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +14,24 @@ class Info:
 
     Args:
         store: directory written by `collapsejax run --out`, `collapsejax sweep --out` or `collapsejax.save`.
+        json: print the same as JSON.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
+    json: bool = False
 
     def run(self) -> None:
+        from ..store import datasets
+        from ..store.reader import Reader
+        from .output import print_json
+        from .pages import as_json, page, saved_page, sweep_page
+
         path = Path(self.store)
         if sweep := Reader.at(path):
-            output.print_sweep(sweep, sweep.examined())
+            entries = sweep_page(sweep, sweep.examined())
         else:
-            output.print_saved(datasets.open(path), recorded=datasets.is_recorded(path))
+            entries = saved_page(datasets.open(path), recorded=datasets.is_recorded(path))
+        if self.json:
+            print_json(as_json(entries))
+        else:
+            print(f"{self.store}\n\n{page(entries)}")

@@ -1,41 +1,43 @@
-"""The command line: what is typed becomes a command and is run; a mistake becomes one line on stderr."""
+"""The command line: what is typed becomes a command and is run; invalid input becomes one line on stderr."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import io
+import itertools
 import os
+import re
+import shutil
 import signal
 import sys
+import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-import jax
-import tyro
-from tyro.extras import SubcommandApp
-
-from ..tasks import TASKS
-from . import compilation_cache
-from .diagnose import Diagnose
-from .info import Info
-from .plot import Plot
-from .reproduce import Reproduce
-from .run import run_command
-from .samples import Samples
-from .signals import Ended, raise_ended
-from .sweep import Sweep
-from .validate import Validate
+from . import declared
+from .commands import COMMANDS
 
 _LONGEST_LINE = 2000  # characters of an error
 _OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
+_HELP = ("-h", "--help")
+_FRAME = ("", " ", "╭", "│", "╰")  # what lines begin with that are as wide as they may be
+_ABOUT = "Simulate model collapse: models fitted, generation after generation, to what earlier models generated."
+# What Python says of a text that makes no number.
+_TOLD = {
+    r"invalid literal for int\(\) with base 10": "is no whole number",
+    "could not convert string to float": "is no number",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; leaves with exit code 2 and one line on stderr where the user has made a mistake."""
+    """Run the command line; leaves with exit code 2 and one line on stderr where the input is invalid."""
     try:
-        command = _parse(arguments)
+        command = _parse(sys.argv[1:] if arguments is None else arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
             command.run()
@@ -53,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except MemoryError:
         _fail(_OUT_OF_MEMORY)
-    except jax.errors.JaxRuntimeError as error:
+    except RuntimeError as error:  # JAX's is one
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         _fail(_OUT_OF_MEMORY)
     except KeyboardInterrupt as interrupt:
+        from .signals import Ended
+
         state = str(interrupt) or "results are written whole or not at all"
         what, number = (
             ("terminated", interrupt.number) if isinstance(interrupt, Ended) else ("interrupted", signal.SIGINT)
@@ -71,6 +75,8 @@ def main_of_process() -> None:
 
     SIGTERM and SIGHUP do what Ctrl-C does, unless they are ignored, as under nohup.
     """
+    from .signals import raise_ended
+
     raise_ended()
     with contextlib.suppress(AttributeError):  # of what is no text file
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -94,47 +100,125 @@ def _stop_showing() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parse(arguments: Sequence[str] | None) -> Any:
-    run, app = SubcommandApp(), SubcommandApp()
-    for name, task in TASKS.items():
-        run.command(name=name)(run_command(task))
-    run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
-    app.command(name="run")(run)
-    app.command(name="sweep")(Sweep)
-    app.command(name="info")(Info)
-    app.command(name="plot")(Plot)
-    app.command(name="diagnose")(Diagnose)
-    app.command(name="samples")(Samples)
-    app.command(name="validate")(Validate)
-    app.command(name="reproduce")(Reproduce)
-    complaint = io.StringIO()
+def _parse(arguments: Sequence[str]) -> Any:
+    """The command that arguments make. Leaves where they ask for help, or make none."""
+    name, *rest = arguments or ["--help"]
+    if name in _HELP:
+        _show(_overview())
+    if name == "--version":
+        _show(f"collapsejax {_version()}")
+    if name not in COMMANDS:
+        _fail(f"{name}: there is no such command; {_meant(name, COMMANDS)}; see collapsejax --help")
+    command, path = COMMANDS[name], f"collapsejax {name}"
+    if not command.of_task:
+        return _made(command.load(), path, command.examples, rest)
+    task, *rest = rest or [""]
+    if task in _HELP:
+        _show(_tasks(name, command.about, command.examples))
+    if task not in declared.tasks():
+        known = f"name a task, one of {', '.join(declared.tasks())}"
+        what = f"{name} {task}: there is no such task; {_meant(task, declared.tasks())}" if task else f"{name}: {known}"
+        _fail(f"{what}; see {path} --help")
+    examples = [f"{path} {task} --num-seeds 20 --out {task}.zarr"]
+    return _made(command.load().of(task), f"{path} {task}", examples, rest)
+
+
+def _made(kind: Any, path: str, examples: Sequence[str], arguments: Sequence[str]) -> Any:
+    """The command of this class with these arguments; leaves with its help text, or with what is wrong with them."""
+    import tyro
+
+    kind = kind.asked(arguments) if hasattr(kind, "asked") else kind
+    told, complaint = io.StringIO(), io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
-            return app.cli(
-                prog="collapsejax",
-                description="Simulate model collapse. See collapsejax run --help, collapsejax run gaussian --help.",
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind,
+                prog=path,
+                description=f"{_about(kind)}\n\n{_examples(examples)}",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as leaving:
         if leaving.code:
-            _fail(_one_line(complaint.getvalue()))
-        sys.stdout.flush()
-        raise
+            _fail(f"{_one_line(complaint.getvalue())}; see {path} --help")
+        _show("\n".join(line if line[:1] in _FRAME else _wrapped(line) for line in told.getvalue().splitlines()))
+
+
+def _show(text: str) -> NoReturn:
+    print(text)
+    sys.stdout.flush()
+    sys.exit(0)
+
+
+def _version() -> str:
+    try:
+        return version("collapsejax")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _overview() -> str:
+    lines = _listed({name: command.about for name, command in COMMANDS.items()})
+    examples = _examples([COMMANDS["run"].examples[0], "collapsejax run gaussian --help", "collapsejax --version"])
+    return f"usage: collapsejax COMMAND ...\n\n{_wrapped(_ABOUT)}\n\n{lines}\n\n{examples}"
+
+
+def _tasks(name: str, about: str, examples: Sequence[str]) -> str:
+    lines = _listed({task.name: task.about for task in declared.tasks().values()})
+    last = _examples([*examples, f"collapsejax {name} gaussian --help"])
+    return f"usage: collapsejax {name} TASK ...\n\n{_wrapped(about)}\n\n{lines}\n\n{last}"
+
+
+def _listed(texts: dict[str, str]) -> str:
+    """Names and what is said of each, in two columns."""
+    width = max(map(len, texts)) + 4
+    return "\n".join(_wrapped(f"  {name}".ljust(width) + text, " " * width) for name, text in texts.items())
+
+
+def _about(kind: Any) -> str:
+    """The docstring of a command without its arguments."""
+    text = inspect.cleandoc(kind.__doc__).partition("Args:")[0].strip()
+    return "\n\n".join(_wrapped(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
+
+
+def _examples(lines: Sequence[str]) -> str:
+    """Commands to try; what is longer than a line goes on behind a backslash."""
+    ends = [" \\\n".join(_wrapped(f"  {line}", " " * 6, _columns() - 2).splitlines()) for line in lines]
+    return "\n".join(["Examples:" if len(lines) > 1 else "Example:", *ends])
+
+
+def _wrapped(text: str, indent: str = "", columns: int | None = None) -> str:
+    whole = dict(break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, columns or _columns(), subsequent_indent=indent, **whole)
+
+
+def _columns() -> int:
+    return max(min(shutil.get_terminal_size().columns, 120), 40)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names, or all of them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
 
 
 def _one_line(box: str) -> str:
-    """What tyro's framed message says first, and its suggestion, without the frame and the help text it repeats."""
-    paragraphs = [[]]
-    for line in box.splitlines()[1:]:  # the first line is a title
-        line = line.strip("│╰╯ ")
-        if line.strip("─-"):
-            paragraphs[-1].append(line)
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    parts = [" ".join(" ".join(paragraph).split()) for paragraph in paragraphs]
-    hints = [part for part in parts[1:] if part.startswith(("Perhaps you meant", "Available subcommands"))]
-    return "; ".join([parts[0].rstrip(".:"), *hints[:1]]) + "; see --help"
+    """What tyro's framed message says, in a line: the flag, the value and what is wrong, or what was meant."""
+    lines = [line.strip("│╰╯ ") for line in box.splitlines()[1:]]  # the first line is a title
+    first = " ".join(itertools.takewhile(lambda line: line.strip("─-"), lines))
+    if unknown := re.match(r"Unrecognized options: ([^,]+)", first):
+        known = [line.split()[0] for line in lines if line.startswith("--")]
+        if not unknown[1].startswith("-"):
+            return f"{unknown[1]}: no flag or argument takes this value"
+        return f"{unknown[1]}: there is no such flag" + (f"; did you mean {known[0]}?" if known else "")
+    if missing := re.match(r"Missing value for argument '(?:--)?(.*?)'", first):
+        return f"{missing[1]}: needs a value"
+    if missing := re.match(r"Missing from .*?: (\S+)", first):
+        return f"{missing[1]} is missing"
+    for kind, told in _TOLD.items():
+        if wrong := re.match(rf"Error parsing --(\S+): {kind}: (.*)", first):
+            return f"{wrong[1].replace('-', '_')}: {wrong[2]} {told}"
+    return re.sub(r"^Error parsing --(\S+):", lambda flag: f"{flag[1].replace('-', '_')}:", first)
 
 
 def _show_warning(shown: set[str], message: Warning | str, *where: Any, **options: Any) -> None:
@@ -143,6 +227,8 @@ def _show_warning(shown: set[str], message: Warning | str, *where: Any, **option
     if str(message) not in shown:
         print(f"collapsejax: {message}", file=sys.stderr)
     shown.add(str(message))
+    from . import compilation_cache
+
     compilation_cache.mend(str(message))
 
 

@@ -5,81 +5,77 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
+import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rich.console
-import rich.progress
 import rich.table
 import xarray as xr
 from rich.box import SIMPLE
 from rich.filesize import decimal
+from rich.measure import Measurement
+from rich.text import Text
 
-from ..results.dataset import line_dimensions, metrics_in, milestones, summarize
-from ..store.reader import Reader, Stored
-from ..sweeps.plan import Plan
-from ..sweeps.run import Progress, Timing
-from ..sweeps.run import Report as ProgressReport
+from ..results.dataset import metrics_in, milestones, summarize
+from ..results.statistics import mean_and_standard_error
+from ..sweeps.progress import Report as ProgressReport
+from ..sweeps.progress import bar
+from ..sweeps.summary import summary
 
 if TYPE_CHECKING:
-    from ..validation.validate import Report
+    from ..sweeps.plan import Plan
+    from ..sweeps.run import Timing
+    from ..validation.validate import Comparison, Report
 
-_SECONDS_BETWEEN_LINES = 10
+# Iterations in a short table, and what is between a mean and its standard error: the first form that fits.
+_FORMS = ((5, " ± "), (4, " ± "), (3, " ± "), (3, "±"), (2, " ± "))
+_WIDE = 120  # where stdout is no terminal
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[ProgressReport]:
-    """Report how far a sweep has come to stderr: a bar in a terminal, else lines, one in some seconds."""
-    console = rich.console.Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(console)
-        return
-    columns = (
-        "{task.description}",
-        rich.progress.BarColumn(),
-        "cells {task.fields[cells]}/{task.fields[num_cells]}, seeds {task.completed:.0f}/{task.total:.0f},",
-        "{task.fields[speed]}",
-        rich.progress.TimeRemainingColumn(),
-    )
-    with rich.progress.Progress(*columns, console=console) as bars:
-        bar = None
-
-        def report(progress: Progress) -> None:
-            nonlocal bar
-            counts = dict(cells=progress.cells, num_cells=progress.num_cells)
-            if bar is None:
-                bar = bars.add_task("", total=progress.num_seeds, completed=progress.seeds, speed="", **counts)
-            totals = dict(total=progress.num_seeds, completed=progress.seeds)
-            bars.update(bar, description=progress.doing, **totals, **counts)
-            speed = bars.tasks[0].speed
-            bars.update(bar, speed=f"{speed:.0f} seeds/s" if speed else "")
-
+def progress(*, quiet: bool) -> Iterator[ProgressReport]:
+    """Report how far a sweep has come to stderr: a bar in a terminal, else lines; nothing if `quiet`."""
+    with contextlib.nullcontext(lambda progress: None) if quiet else bar() as report:
         yield report
 
 
-class _Lines:
-    def __init__(self, console: rich.console.Console) -> None:
-        self._console, self._doing, self._next, self._began = console, "", 0.0, None
+def console() -> rich.console.Console:
+    """The console of stdout, as wide as the terminal; elsewhere as COLUMNS says, or 120 characters."""
+    console = rich.console.Console(highlight=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDE
+    return console
 
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        self._began = self._began or (now, progress.seeds)
-        finished = progress.seeds == progress.num_seeds
-        if progress.doing == self._doing and now < self._next and not finished:
-            return
-        self._doing, self._next = progress.doing, now + _SECONDS_BETWEEN_LINES
-        since, before = self._began
-        line = f"{progress.doing}: {progress.cells}/{progress.num_cells} cells"
-        if progress.num_seeds:
-            line += f", {progress.seeds}/{progress.num_seeds} seeds"
-        if progress.seeds > before and now > since:
-            speed = (progress.seeds - before) / (now - since)
-            line += f", {speed:.0f} seeds/s, {duration((progress.num_seeds - progress.seeds) / speed)} left"
-        self._console.print(line, highlight=False, soft_wrap=True)
+
+def width() -> int:
+    """Characters in a line of stdout."""
+    return console().width
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; numbers that are not finite are null."""
+    print(json.dumps(_finite(value), indent=1))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_written(*paths: str | None) -> None:
+    """A line for each of these files that was asked for."""
+    for path in paths:
+        if path is not None:
+            print(f"wrote {path}")
 
 
 def duration(seconds: float) -> str:
@@ -92,7 +88,7 @@ def duration(seconds: float) -> str:
 
 def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
     """What a sweep would take, program by program and in all."""
-    console, manifest = rich.console.Console(), plan.manifest
+    manifest = plan.manifest
     table = rich.table.Table(box=SIMPLE)
     for heading in ("program", "compile", "1000 seeds", "all seeds"):
         table.add_column(heading, justify="left" if heading == "program" else "right")
@@ -100,7 +96,7 @@ def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
         seconds = timing.seconds_a_seed * timing.num_cells * manifest.num_seeds
         cells = (timing.compile_seconds, 1000 * timing.seconds_a_seed, seconds)
         table.add_row(timing.label, *map(duration, cells))
-    console.print(table)
+    console().print(table)
     compiling = sum(timing.compile_seconds for timing in timings)
     running = sum(timing.seconds_a_seed * timing.num_cells for timing in timings) * manifest.num_seeds
     states = [plan.state_bytes(numbers) for numbers in plan.groups]
@@ -113,116 +109,207 @@ def print_rehearsal(plan: Plan, timings: Sequence[Timing]) -> None:
     print(f"time: about {duration(compiling + running)}, of it {duration(compiling)} compiling")
 
 
-def print_sweep(sweep: Reader, examined: Sequence[Stored]) -> None:
-    """What the store of a sweep holds, given all of it that was examined."""
-    manifest = sweep.manifest
-    _print_configuration(manifest.configuration, manifest.dims)
-    print(f"num_seeds: {manifest.num_seeds}, in chunks of {manifest.chunk}")
-    print(f"metrics: {', '.join(manifest.metrics)}")
-    print(f"created: {manifest.attributes['created']}")
-    print(f"shards: {sum(stored.complete for stored in examined)} of {len(examined)} complete")
-    for complaint in sweep.complaints(examined):
-        print(complaint)
-    if written := [stored.record for stored in examined if stored.record]:
-        print(f"written: {min(r.written for r in written)} to {max(r.written for r in written)}")
-        print(f"computing: {duration(sum(record.seconds for record in written))}")
-        for name in written[0].versions:
-            print(f"{name}: {', '.join(sorted({str(record.versions.get(name)) for record in written}))}")
-
-
-def print_saved(dataset: xr.Dataset, *, recorded: bool) -> None:
-    """What a store holds that was saved at once, or a copy of one; whether it has checksums."""
-    attributes = dataset.attrs | {"task": json.loads(dataset.attrs.get("task", "null"))}
-    swept = ("workflow", *line_dimensions(dataset))
-    _print_configuration(attributes, {name: dataset[name].values.tolist() for name in swept if name in dataset.dims})
-    print(f"num_seeds: {attributes.get('num_seeds', dataset.sizes.get('seed', 'unknown'))}")
-    print(f"metrics: {', '.join(metrics_in(dataset))}")
-    for name in ("created", *(name for name in attributes if name.startswith("version_")), *_PLACES):
-        if name in attributes:
-            print(f"{name}: {attributes[name]}")
-    print("checksums: of every file, compared" if recorded else "checksums: none, as another program made this copy")
-
-
-_PLACES = ("platform", "device", "git_commit")
-
-
-def _print_configuration(configuration: Mapping[str, Any], dims: Mapping[str, Sequence[Any]]) -> None:
-    print(f"task: {json.dumps(configuration['task'])}")
-    for name, labels in dims.items():
-        print(f"{name}: {', '.join(map(str, labels))}")
-    for name in ("num_samples", "num_generations", "keep", "rows", "key"):
-        if name not in dims and name in configuration:
-            print(f"{name}: {configuration[name]}")
-
-
 def _range(numbers: Sequence[int]) -> str:
     return f"{min(numbers)}" if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
 
 
-def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None) -> None:
-    """A table for each metric (default: all): mean, standard error and median by workflow, at some iterations."""
-    console = rich.console.Console()
-    if not console.is_terminal:
-        console.width = 120
-    side_by_side = max(1, (console.width - 12) // 36)
-    workflows = list(dataset.workflow.values)
-    shown = milestones(dataset.sizes["generation"])
+def statistics_of(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.Dataset) -> dict[str, Any]:
+    """What `run --json` shows: a record for each metric, workflow and iteration."""
+    chosen = dataset if metrics is None else dataset[list(metrics)]
+    table = summary(chosen, exact)
+    task = json.loads(dataset.attrs["task"])["name"]
+    return {"task": task, "num_seeds": dataset.attrs["num_seeds"], "statistics": table.to_dict("records")}
+
+
+def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.Dataset, *, full: bool = False) -> None:
+    """A table for each metric (default: all): short, a line a workflow, or full, a line an iteration."""
+    shown = console()
     for name in metrics or metrics_in(dataset):
-        statistics = summarize(dataset[name]).isel(generation=shown)
-        console.print(f"{name}: {dataset[name].attrs['long_name']}", highlight=False)
-        for first in range(0, len(workflows), side_by_side):
-            console.print(_table(statistics.sel(workflow=workflows[first : first + side_by_side])))
+        statistics = summarize(dataset[name])
+        known = exact.get(name)
+        shown.print(f"{name}: {dataset[name].attrs['long_name']}")
+        for table in (_full_tables if full else _short_tables)(statistics, known, shown):
+            shown.print(table)
 
 
-def _table(statistics: xr.DataArray) -> rich.table.Table:
+def _short_tables(
+    statistics: xr.DataArray, exact: xr.DataArray | None, shown: rich.console.Console
+) -> Iterator[rich.table.Table]:
+    """One table with the first, some and the last iteration, as many as there is room for."""
+    places = milestones(statistics.sizes["generation"])
+    for number, sign in _FORMS:
+        chosen = np.unique(np.linspace(0, len(places) - 1, number).round().astype(int))
+        table = _short_table(statistics.isel(generation=[places[place] for place in chosen]), exact, sign)
+        if number == 2 or Measurement.get(shown, shown.options.update(max_width=10**4), table).maximum <= shown.width:
+            break
+    yield table
+
+
+def _short_table(statistics: xr.DataArray, exact: xr.DataArray | None, sign: str) -> rich.table.Table:
+    table = rich.table.Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("\nworkflow", overflow="fold")
+    measured = np.isfinite(statistics.sel(statistic="standard_error")).any().item()
+    for iteration in statistics.iteration.values:
+        heading = f"{'iteration ' if iteration == 1 else ''}{iteration}"
+        table.add_column(f"{heading}\n{'mean ± s.e.' if measured else 'value'}", justify="right", no_wrap=True)
+        if exact is not None:
+            table.add_column("\nexact", justify="right", no_wrap=True, style="bold")
+    for workflow in statistics.workflow.values:
+        cells = []
+        for generation in statistics.generation.values:
+            at = dict(workflow=workflow, generation=generation)
+            cells.append(_mean(statistics.sel(at), sign if measured else None))
+            if exact is not None:
+                cells.append(_number(exact.sel(at).item()))
+        table.add_row(Text(str(workflow)), *cells)
+    return table
+
+
+def _full_tables(
+    statistics: xr.DataArray, exact: xr.DataArray | None, shown: rich.console.Console
+) -> Iterator[rich.table.Table]:
+    """Tables of workflows side by side, as many as there is room for."""
+    measured = np.isfinite(statistics.sel(statistic="standard_error")).any().item()
+    columns = (2 if measured else 0) + 1 + (exact is not None)
+    side_by_side = max(1, (shown.width - 12) // (12 * columns))
+    workflows = list(statistics.workflow.values)
+    places = milestones(statistics.sizes["generation"])
+    for first in range(0, len(workflows), side_by_side):
+        chosen = statistics.sel(workflow=workflows[first : first + side_by_side]).isel(generation=places)
+        yield _full_table(chosen, exact, measured)
+
+
+def _full_table(statistics: xr.DataArray, exact: xr.DataArray | None, measured: bool) -> rich.table.Table:
     table = rich.table.Table(box=SIMPLE)
     table.add_column("\niteration", justify="right", no_wrap=True)
+    headings = ["mean", "s.e.", "median"] if measured else ["value"]
+    headings += ["exact"] if exact is not None else []
     for workflow in statistics.workflow.values:
-        for heading in (f"{workflow}\nmean", "\ns.e.", "\nmedian"):
-            table.add_column(heading, justify="right", no_wrap=True)
-    for position, iteration in enumerate(statistics.iteration.values):
+        for place, heading in enumerate(headings):
+            table.add_column(f"{'' if place else workflow}\n{heading}", justify="right", no_wrap=True)
+    for iteration, generation in zip(statistics.iteration.values, statistics.generation.values, strict=True):
         cells = []
         for workflow in statistics.workflow.values:
-            column = statistics.sel(workflow=workflow).isel(generation=position)
-            shown = column.sel(statistic=["mean", "standard_error", "median", "num_infinite", "count"]).values
-            mean, standard_error, median, infinite, count = shown
-            mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
-            error = "-" if np.isnan(standard_error) else f"{standard_error:.2g}"
-            cells += [f"{mean:.4g}{mark}", error, f"{median:.4g}"]
+            at = dict(workflow=workflow, generation=generation)
+            column = statistics.sel(at)
+            cells.append(_mean(column))
+            if measured:
+                cells += [_number(column.sel(statistic="standard_error").item(), 2)]
+                cells += [_number(column.sel(statistic="median").item())]
+            if exact is not None:
+                cells.append(_number(exact.sel(at).item()))
         table.add_row(str(iteration), *cells)
     return table
 
 
-def print_validation(report: Report) -> None:
-    """A table of comparisons, a row for each curve, at the iteration where it is furthest off; and the verdict."""
+def _mean(column: xr.DataArray, sign: str | None = None) -> str:
+    """The mean, with its standard error behind `sign`, and how many values are infinite of those that are not all."""
+    names = ["mean", "standard_error", "num_infinite", "count"]
+    mean, standard_error, infinite, count = column.sel(statistic=names).values
+    mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
+    if sign is None or not np.isfinite(standard_error):
+        return f"{mean:.4g}{mark}"
+    return f"{_with_error(mean, standard_error, sign)}{mark}"
+
+
+def _with_error(mean: float, standard_error: float, sign: str) -> str:
+    """A mean and its standard error, two digits of it and so many decimals of the mean."""
+    if not (0.0005 <= standard_error < 1000 and abs(mean) < 10**5):
+        return f"{mean:.4g}{sign}{standard_error:.2g}"
+    decimals = max(1 - math.floor(math.log10(standard_error)), 0)  # two digits of the error
+    return f"{mean:.{decimals}f}{sign}{standard_error:.{decimals}f}"
+
+
+def _number(value: float, digits: int = 4) -> str:
+    return "-" if np.isnan(value) else f"{value:.{digits}g}"
+
+
+def print_validation(report: Report, *, full: bool) -> None:
+    """A table of comparisons, a row for each cell or curve, at its largest |z|; and the verdict."""
+    shown = console()
+    shown.print((_curve_table if full else _cell_table)(report))
+    if report.planted:
+        shown.print(f"planted: {report.planted.metric} of {report.planted.cell}, n = {report.planted.num_samples}")
     from ..validation.validate import MOST_Z
 
-    console = rich.console.Console()
-    if not console.is_terminal:
-        console.width = 160
-    table = rich.table.Table(box=SIMPLE)
-    for heading in ("cell", "n", "metric", "iteration", "mean", "s.e.", "exact", "relative", "z"):
-        table.add_column(heading, justify="left" if heading in ("cell", "metric") else "right")
-    curves = itertools.groupby(report.comparisons, key=lambda comparison: comparison[:4])
-    for (_, cell, num_samples, metric), comparisons in curves:
-        worst = max(comparisons, key=lambda comparison: abs(comparison.z))
-        style = "bold red" if abs(worst.z) > MOST_Z else None
-        numbers = (f"{worst.mean:.6g}", f"{worst.standard_error:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
-        table.add_row(cell, str(num_samples), metric, str(worst.iteration), *numbers, f"{worst.z:+.2f}", style=style)
-    console.print(table)
-    if report.planted:
-        console.print(f"planted: {report.planted.metric} of {report.planted.cell}, n = {report.planted.num_samples}")
     low, high = report.rms_bounds
-    console.print(
+    shown.print(
         f"{report.num_cells} cells of {report.num_seeds} seeds, {len(report.comparisons)} comparisons in "
         f"{duration(report.seconds)}: largest |z| {report.most:.2f} (at most {MOST_Z:g}), "
         f"r.m.s. {report.rms:.3f} (from {low:.2f} to {high:.2f}): {'passed' if report.passed else 'FAILED'}",
-        highlight=False,
     )
 
 
+def _cell_table(report: Report) -> rich.table.Table:
+    table = rich.table.Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("cell", "n", "curves", "largest |z|", "of", "iteration"):
+        table.add_column(heading, justify="left" if heading in ("cell", "of") else "right", overflow="fold")
+    for (_, cell, num_samples), comparisons in _grouped(report, 3):
+        curves, worst = len({comparison.metric for comparison in comparisons}), _worst(comparisons)
+        numbers = (str(num_samples), str(curves), f"{abs(worst.z):.2f}", worst.metric, str(worst.iteration))
+        table.add_row(cell, *numbers, style=_style(worst))
+    return table
+
+
+def _curve_table(report: Report) -> rich.table.Table:
+    table = rich.table.Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("cell", "n", "metric", "iteration", "mean", "s.e.", "exact", "relative", "z"):
+        table.add_column(heading, justify="left" if heading in ("cell", "metric") else "right", overflow="fold")
+    for (_, cell, num_samples, metric), comparisons in _grouped(report, 4):
+        worst = _worst(comparisons)
+        numbers = (f"{worst.mean:.6g}", f"{worst.standard_error:.1e}", f"{worst.exact:.6g}", f"{worst.relative:+.1e}")
+        row = (cell, str(num_samples), metric, str(worst.iteration), *numbers, f"{worst.z:+.2f}")
+        table.add_row(*row, style=_style(worst))
+    return table
+
+
+def _grouped(report: Report, number: int) -> Iterator[tuple[tuple, list[Comparison]]]:
+    """Comparisons that have the first fields in common, so many."""
+    groups = itertools.groupby(report.comparisons, key=lambda comparison: comparison[:number])
+    return ((key, [*comparisons]) for key, comparisons in groups)
+
+
+def _worst(comparisons: Sequence[Comparison]) -> Comparison:
+    return max(comparisons, key=lambda comparison: abs(comparison.z))
+
+
+def _style(worst: Comparison) -> str | None:
+    from ..validation.validate import MOST_Z
+
+    return "bold red" if abs(worst.z) > MOST_Z else None
+
+
+def value_records(dataset: xr.Dataset, table: xr.Dataset) -> dict[str, Any]:
+    """What `synthetic-value --json` shows: by numbers of rows the loss, and what it differs from real rows alone by."""
+    mean, error = mean_and_standard_error(dataset[table.metric].astype(float))
+    columns = {"mean": mean, "standard_error": error}
+    columns |= {name: table[name] for name in ("difference", "difference_standard_error")}
+    frame = xr.Dataset(columns).to_dataframe().reset_index()
+    best = table.best_num_synthetic.to_series().to_dict()
+    return {"metric": table.metric, "best_num_synthetic": best, "cells": frame.to_dict("records")}
+
+
+def print_value(dataset: xr.Dataset, table: xr.Dataset) -> None:
+    """A line for each number of real rows: the loss, the best number of synthetic rows, and what these add."""
+    shown, label = console(), dataset[table.metric].attrs["long_name"]
+    alone, error = mean_and_standard_error(dataset[table.metric].sel(num_synthetic=0).astype(float))
+    shown.print(f"{table.metric}: {label}")
+    rows = rich.table.Table(box=SIMPLE)
+    for heading in ("real rows", "loss of these alone", "best synthetic rows", "added to the loss"):
+        rows.add_column(heading, justify="right")
+    for number in dataset.num_real.values:
+        at = table.sel(num_real=number)
+        before = _with_error(alone.sel(num_real=number).item(), error.sel(num_real=number).item(), " ± ")
+        added = _with_error(at.best_difference.item(), at.best_difference_standard_error.item(), " ± ")
+        best = at.best_num_synthetic.item()
+        rows.add_row(str(number), before, str(best), added if best else "-")
+    shown.print(rows)
+
+
 def print_times(dataset: xr.Dataset) -> None:
-    """A line for each workflow: the seconds to compile and to run."""
-    times = zip(dataset.workflow.values, dataset.compile_seconds, dataset.run_seconds, strict=True)
-    for workflow, compiling, running in times:
-        print(f"{workflow}: compiled in {compiling:.1f} s, ran in {running:.2f} s ({dataset.num_seeds} seeds)")
+    """A line of the seconds to compile, and of those to run by workflow."""
+    number = int(dataset.num_compilations)
+    compiling = f"{number} program{'s' * (number != 1)} compiled or loaded in {sum(dataset.compile_seconds):.1f} s"
+    times = zip(dataset.workflow.values, dataset.run_seconds, strict=True)
+    running = ", ".join(f"{workflow} {seconds:.2f} s" for workflow, seconds in times)
+    print(f"{compiling}; ran: {running} ({dataset.num_seeds} seeds)")

@@ -8,18 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-import xarray as xr
-
-from ..results.dataset import line_dimensions, metrics_in
-from ..results.metrics import check_metrics
-from ..store import datasets
-from ..store.figures import save_figure
-from ..store.files import check_name
 from .figures import Look
-from .flags import optional
+from .flags import optional, positional
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from ..plots.style import Figure
 
 
@@ -37,13 +31,19 @@ class Plot:
         against: another store, whose means are drawn for comparison.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     out: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
     against: optional(str, "STORE") = None
     figure: Look = dataclasses.field(default_factory=Look)
 
     def run(self) -> None:
+        from ..results.dataset import metrics_in
+        from ..results.metrics import check_metrics
+        from ..store import datasets
+        from ..store.figures import save_figure
+        from ..store.files import check_name
+
         self.figure.check()
         dataset = datasets.open(self.store)
         other = None if self.against is None else datasets.open(self.against)
@@ -58,6 +58,7 @@ class Plot:
     def _figures(self, dataset: xr.Dataset, other: xr.Dataset | None) -> Iterator[tuple[str, Figure]]:
         """Each figure, and what its name ends in."""
         from ..plots.curves import MOST_LINES
+        from ..results.dataset import line_dimensions
 
         swept = line_dimensions(dataset)
         if "num_samples" in swept:
@@ -73,6 +74,7 @@ class Plot:
 
     def _heat_maps(self, dataset: xr.Dataset, swept: list[str]) -> Iterator[tuple[str, Figure]]:
         from .. import plots
+        from ..results.dataset import metrics_in
 
         if self.against is not None:
             raise ValueError("against: these results are drawn as heat maps, which compare nothing; leave it out")

@@ -6,32 +6,31 @@ import dataclasses
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from ..core.arguments import check_seed
-from ..store.files import check_name, make_folder
-from ..studies.catalogue import STUDIES, find
-from ..studies.index import check_folders, write_index
-from ..studies.reproduce import Simulated, simulate, write_up
-from ..studies.study import Study
-from . import output
+from . import declared
 from .compilation_cache import Compiles
-from .devices import chosen_devices
 from .flags import optional
+
+if TYPE_CHECKING:
+    from ..studies.reproduce import Simulated
+    from ..studies.study import Study
 
 
 def _names(*, long: bool) -> str:
-    return ", ".join(study.name for study in STUDIES if study.takes_long == long)
+    known = declared.studies()
+    return ", ".join(study.name for study in known if study.constants.get("takes_long", False) == long)
 
 
 _Names = Annotated[
-    tyro.conf.Positional[list[str]],
-    tyro.conf.arg(
-        help=f"{_names(long=False)}: these if none is named; {_names(long=True)}: these take long, and say how long "
-        "first."
+    optional(
+        list[str],
+        "[STUDY ...]",
+        f"{_names(long=False)}: these if none is named; {_names(long=True)}: these take long, and say how long first.",
     ),
+    tyro.conf.Positional,
 ]
 
 
@@ -48,14 +47,22 @@ class Reproduce(Compiles):
         seed: root of all randomness.
     """
 
-    studies: _Names = dataclasses.field(default_factory=list)
+    studies: _Names = None
     quick: bool = False
     published: bool = False
     out: optional(str, "DIR") = None
     seed: int = 0
 
     def run(self) -> None:
-        studies = find(self.studies, quick=self.quick, published=self.published)
+        from ..core.arguments import check_seed
+        from ..store.files import check_name, make_folder
+        from ..studies.catalogue import find
+        from ..studies.index import check_folders, write_index
+        from ..studies.reproduce import simulate, write_up
+        from . import output
+        from .devices import chosen_devices
+
+        studies = find(self.studies or [], quick=self.quick, published=self.published)
         check_seed(self.seed)
         out = Path("reproduction" if self.out is None else check_name(self.out))
         suffix = "-published" * self.published + "-quick" * self.quick + f"-seed={self.seed}" * (self.seed > 0)
@@ -86,13 +93,13 @@ class Reproduce(Compiles):
                     if study.takes_long:
                         print(f"{study.name}: takes about {output.duration(study.seconds)} on two cores", flush=True)
                     folder = folders[study.name]
-                    with output.progress() as progress:
+                    with output.progress(quiet=self.quiet) as progress:
                         simulated = simulate(study, folder, seed=self.seed, devices=devices, say=progress)
                     _tell(finishing)
                     finishing.append(threads.submit(finish, study, simulated))
             finally:
                 _tell(finishing)
-        print(f"wrote {out / 'index.md'}")
+        print(f"wrote {out / 'index.md'} and {out / 'index.html'}")
 
 
 def _tell(finishing: list[Future[str]]) -> None:

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from ..core.arguments import check_seed
-from ..core.base import Task
-from ..core.checks import key_of
-from ..core.describe import fields_of
-from ..loop.memory import metric_names
-from ..results.metrics import check_metrics
-from ..sources import Table, Text
-from ..store import datasets
-from ..store.figures import figure_place
-from ..store.files import check_name, checked_place
-from ..sweeps.run import sweep
-from ..workflows import PUBLISHED, find
-from . import output
+from . import declared
 from .compilation_cache import Compiles
 from .figures import Look
 from .flags import WORKFLOWS_HELP, flags, optional
-from .schema import SOURCES, make_task, settings
-from .signals import resumable, stopping
-from .spec import with_flags
+
+_PUBLISHED = declared.literal("workflows/__init__.py", "PUBLISHED")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +33,12 @@ class Simulation:
         overwrite: replace the results that are there now.
         plot: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: none.
         metric: metrics to tabulate and plot. Default: all.
+        table: short, the means at a few iterations with their exact values, a line a workflow; or full.
+        json: print the statistics as JSON instead of tables.
     """
 
-    workflow: Annotated[list[str], tyro.conf.arg(help=WORKFLOWS_HELP)] = dataclasses.field(
-        default_factory=lambda: list(PUBLISHED)
+    workflow: Annotated[list[str], tyro.conf.arg(metavar="NAME [NAME ...]", help=WORKFLOWS_HELP)] = dataclasses.field(
+        default_factory=lambda: list(_PUBLISHED)
     )
     num_samples: int = 100
     num_generations: int = 100
@@ -61,9 +49,24 @@ class Simulation:
     overwrite: bool = False
     plot: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
+    table: Literal["short", "full"] = "short"
+    json: bool = False
     figure: Look = dataclasses.field(default_factory=Look)
 
-    def run(self, task: Any) -> None:
+    def run(self, task: Any, *, quiet: bool = False) -> None:
+        from ..core.arguments import check_seed
+        from ..core.checks import key_of
+        from ..core.describe import fields_of
+        from ..loop.memory import metric_names
+        from ..results.metrics import check_metrics
+        from ..sources import Table, Text
+        from ..store.figures import figure_place
+        from ..sweeps.exact_curves import exact_curves
+        from ..sweeps.run import sweep
+        from ..workflows import find
+        from . import output
+        from .signals import stopping
+
         check_seed(self.seed)
         if self.plot is not None:
             self.figure.check()
@@ -74,24 +77,32 @@ class Simulation:
             check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         with contextlib.ExitStack() as stack:
             for _, value in fields_of(task):
-                if isinstance(value, Table | Text):
+                if isinstance(value, Table | Text) and not (quiet or self.json):
                     print(value)
             figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
-            with self._place() as out, output.progress() as progress:
+            with self._place() as out, output.progress(quiet=quiet) as progress:
                 options = dict(sizes, num_seeds=self.num_seeds, key=key_of(self.seed))
                 dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
+            sizes.pop("rows")
+            exact = exact_curves(task, self.workflow, **sizes)
             if figure:
-                figure.save(self.figure.curves(dataset, self.metric))
-        output.print_tables(dataset, self.metric)
-        output.print_times(dataset)
-        for path in (self.out, self.plot):
-            if path is not None:
-                print(f"wrote {path}")
+                figure.save(self.figure.curves(dataset, self.metric, exact=exact))
+        if self.json:
+            output.print_json(output.statistics_of(dataset, self.metric, exact))
+            return
+        output.print_tables(dataset, self.metric, exact, full=self.table == "full")
+        if not quiet:
+            output.print_times(dataset)
+            output.print_written(self.out, self.plot)
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[Path | None]:
         """The place of the store for the block: what is to be overwritten stays until all is computed."""
+        from ..store import datasets
+        from ..store.files import check_name, checked_place
+        from .signals import resumable
+
         if self.out is not None and self.overwrite and checked_place(self.out).exists():
             with datasets.reserve(self.out, overwrite=True) as scratch:
                 yield scratch
@@ -104,26 +115,41 @@ class Simulation:
 
 @dataclasses.dataclass(frozen=True)
 class Run(Compiles):
-    """Base class of the commands `run TASK`, which `run_command` makes."""
+    """Simulate generations of models, each fitted to data that earlier ones generated, and print the means over seeds.
+
+    Base class of the commands `run TASK`, which `Run.of` makes.
+    """
 
     name: ClassVar[str]
 
     def run(self) -> None:
+        from .schema import make_task
+        from .spec import with_flags
+
         self.set_up_cache()
         task, _ = make_task(self.name, with_flags(self.name, {}, self.task | self.source))
-        self.simulation.run(task)
+        self.simulation.run(task, quiet=self.quiet)
+
+    @staticmethod
+    def of(name: str) -> type[Run]:
+        """The command that runs the task of this name. It has flags for its fields, and for settings of its sources."""
+        long = declared.tasks()[name].constants.get("long_running")
+        sizes = dict(num_samples=256, num_generations=10, num_seeds=3) if long else {}
+        default = dataclasses.field(default_factory=lambda: Simulation(**sizes))
+        return task_command(Run, name, ("simulation", Simulation, default))
 
 
-def run_command(kind: type[Task]) -> type[Run]:
-    """The command that runs a task of this class. It has flags for its fields, and for the settings of its sources."""
-    own = settings(kind)
-    kinds = own["source"].kinds if "source" in own else ()
-    sources = {name: maker for one in kinds for name, maker in SOURCES[one].items()}
-    sizes = dict(num_samples=256, num_generations=10, num_seeds=3) if kind.long_running else {}
+def task_command(base: type, name: str, field: tuple) -> type:
+    """A subclass of a command for one task: with flags for its fields and settings of its sources, and this field."""
+    task = declared.tasks()[name]
+    kinds = task.settings["source"].kinds if "source" in task.settings else ()
+    sources = {name: maker for kind in kinds for name, maker in declared.sources()[kind].items()}
     fields = [
-        ("task", flags("", {"": kind}, without=["source"])),
-        ("source", flags("The real data.", {"": kind, **sources}, without=own.keys() - {"source"})),
-        ("simulation", Simulation, dataclasses.field(default_factory=lambda: Simulation(**sizes))),
+        ("task", flags("", {"": task}, without=["source"])),
+        ("source", flags("The real data.", {"": task, **sources}, without=task.settings.keys() - {"source"})),
+        field,
     ]
-    namespace = {"__doc__": inspect.getdoc(kind).partition("\n\n")[0], "name": kind.name}
-    return dataclasses.make_dataclass(f"Run{kind.__name__}", fields, bases=(Run,), namespace=namespace, frozen=True)
+    namespace = {"__doc__": task.about, "name": name}
+    return dataclasses.make_dataclass(
+        f"{base.__name__}_{name}", fields, bases=(base,), namespace=namespace, frozen=True
+    )

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import rich.console
-import rich.table
-import tyro
-from rich.box import SIMPLE
-from rich.text import Text
-
-from ..core.arguments import check_count
-from ..results.samples import TextSamples
-from ..store import datasets
-from .flags import optional
+from .flags import optional, positional
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
     """Print text that the models of each generation produced, with the workflows side by side.
+
+    Above generation 0 there is real text that it was fitted to, if the corpus is still as it was.
 
     Args:
         store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.
@@ -30,7 +23,7 @@ class Samples:
         width: characters in a line. Default: the width of the terminal, else 120.
     """
 
-    store: tyro.conf.Positional[str]
+    store: positional("STORE")
     workflow: optional(list[str], "NAME [NAME ...]") = None
     seed: int = 0
     generations: optional(list[int], "INT [INT ...]") = None
@@ -38,6 +31,15 @@ class Samples:
     width: optional(int, "INT") = None
 
     def run(self) -> None:
+        import rich.console
+        import rich.table
+        from rich.box import SIMPLE
+        from rich.text import Text
+
+        from ..core.arguments import check_count
+        from ..results.samples import TextSamples
+        from ..store import datasets
+
         try:
             samples = TextSamples(datasets.open(self.store))
         except ValueError as error:
@@ -57,6 +59,11 @@ class Samples:
             table.add_column("generation", justify="right", no_wrap=True)
             for workflow in workflows:
                 table.add_column(Text(workflow), overflow="fold", ratio=1)
+            if real := samples.real_texts(cell, self.num * len(workflows)) if 0 in generations else []:
+                for number in range(self.num):
+                    texts = real[number :: self.num][: len(workflows)]
+                    table.add_row("real text" if number == 0 else "", *map(Text, texts))
+                table.add_section()
             for generation in generations:
                 columns = [samples.texts(cell, workflow, self.seed, generation, self.num) for workflow in workflows]
                 for number in range(max(1, *map(len, columns))):

@@ -1,6 +1,7 @@
 """Settings of tasks, sources and workflows: names, types, defaults and help texts, read off signatures and docstrings.
 
-Flags, the keys of specifications, type checks and the names that a sweep is over all come from here.
+The keys of specifications, type checks and the names that a sweep is over come from here. `declared` has the same
+settings without importing what they are of, for flags.
 """
 
 from __future__ import annotations
@@ -12,40 +13,20 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import docstring_parser
 
 from ..core.arguments import nearest, shown
 from ..core.base import SequenceSource, Source, Task, Workflow
 from ..sources import SEQUENCES, SHAPES, make, table
-from ..tasks import KDE, TASKS, Categorical, Transformer
+from ..tasks import TASKS
 from ..workflows import WORKFLOWS, find
+from .declared import DEFAULTS, REQUIRED, Setting
 
 SOURCES = {Source: {**SHAPES, "table": table}, SequenceSource: SEQUENCES}
 MAKERS = {**SOURCES[Source], **SOURCES[SequenceSource]}
-REQUIRED = inspect.Parameter.empty
-# Of commands and specifications only.
-_DEFAULTS = {
-    KDE: {"source": "moons", "bandwidth": 0.1},
-    Categorical: {"probs": "uniform"},
-    Transformer: {"source": "text"},
-}
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-
-
-class Setting(NamedTuple):
-    """One setting.
-
-    Attributes:
-        kinds: types of its values: int, float, str, bool, lists of these, `Source`, `SequenceSource` or `Workflow`.
-        default: its value where none is given, or `REQUIRED`.
-        help: its part of the docstring, in one line.
-    """
-
-    kinds: tuple[Any, ...]
-    default: Any
-    help: str
 
 
 class FieldError(ValueError):
@@ -59,7 +40,7 @@ class FieldError(ValueError):
 @functools.cache
 def settings(maker: Callable) -> dict[str, Setting]:
     """The settings of a class, which are its fields, or of a function, by name."""
-    hints, defaults = typing.get_type_hints(maker), _DEFAULTS.get(maker, {})
+    hints, defaults = typing.get_type_hints(maker), DEFAULTS.get(maker.__name__, {})
     documented = docstring_parser.parse(maker.__doc__ or "", docstring_parser.DocstringStyle.GOOGLE).params
     texts = {one.arg_name: " ".join((one.description or "").split()) for one in documented}
     return {
@@ -126,7 +107,7 @@ def read(
     known = settings(maker)
     given, over = {}, {}
     # What is given first: it may be wrong, and a source may take seconds to make.
-    for name, value in {**fields, **_DEFAULTS.get(maker, {}), **fields}.items():
+    for name, value in {**fields, **DEFAULTS.get(maker.__name__, {}), **fields}.items():
         where = (*path, name)
         if name not in known:
             raise FieldError(where, f"{unknown}; {nearest(name, known)}")

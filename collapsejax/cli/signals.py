@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..sweeps.run import Progress, Report
+if TYPE_CHECKING:
+    from ..sweeps.progress import Progress, Report
 
 _came: list[int] = []  # SIGTERM and SIGHUP; where one interrupts a callback of JAX, its exception is lost
 

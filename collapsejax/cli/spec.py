@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tomllib
 from collections import Counter
@@ -15,37 +14,11 @@ from ..core.checks import key_of
 from ..store.files import check_name
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
-from .flags import WORKFLOWS_HELP, optional
 from .schema import MAKERS, FieldError, check, make_task, make_workflows, names, settings
+from .specification import Specification
 
 _MOST_BYTES = 2**20  # of a file, which takes seconds to parse
 _NEEDED = ("task", "workflow", "num_samples", "num_generations", "num_seeds")
-
-
-@dataclasses.dataclass(frozen=True)
-class Specification:
-    """Fields of the file; a flag replaces what that says.
-
-    Args:
-        task: what is fitted.
-        num_samples: rows of real data, and rows that each model generates (n); several make a dimension.
-        num_generations: models fitted one after the other (G).
-        num_seeds: independent repetitions (S); may grow later.
-        seed: root of all randomness. Default 0.
-        keep: seeds, every number; or summary, statistics over the seeds. Default: seeds.
-        chunk: seeds that are computed and stored together. Default: as memory suggests.
-        rows: draw rows even where the exact law of their summary is known.
-    """
-
-    task: optional(str, f"{{{','.join(TASKS)}}}") = None
-    workflow: optional(list[str], "NAME [NAME ...]", WORKFLOWS_HELP) = None
-    num_samples: optional(list[int], "INT [INT ...]") = None
-    num_generations: optional(int, "INT") = None
-    num_seeds: optional(int, "INT") = None
-    seed: optional(int, "INT") = None
-    keep: optional(str, "{seeds,summary}") = None
-    chunk: optional(int, "INT") = None
-    rows: bool = False
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import tyro
 
-from ..core.arguments import check_count
-from ..sweeps.execution import Execution
-from ..sweeps.plan import make_plan
-from ..sweeps.run import carry_out, rehearse
-from ..tasks import TASKS
-from ..workflows import WORKFLOWS
-from . import output, spec
+from . import declared
 from .compilation_cache import Compiles
-from .devices import chosen_devices, split_cpu
+from .declared import Maker
 from .flags import flags, optional
-from .schema import MAKERS, FieldError, names
-from .signals import stopping_between_chunks
-from .spec import Specification
-
-_OF_TASKS, _OF_SOURCES = names(TASKS), names(MAKERS)
-_TASKS_AND_SOURCES = {**TASKS, **{f"source {name}": maker for name, maker in MAKERS.items()}}
-_TaskFlags = flags(
-    "Fields of tasks, as in [gaussian]; several values make a dimension.",
-    _TASKS_AND_SOURCES,
-    several=True,
-    without=_OF_SOURCES - _OF_TASKS,
-)
-_SourceFlags = flags("Settings of sources, as in [gaussian.source].", MAKERS, several=True, without=_OF_TASKS)
-_WorkflowFlags = flags(
-    "Settings of workflows, as in [weighted]; several values make a dimension.",
-    {name: type(workflow) for name, workflow in WORKFLOWS.items()},
-    several=True,
-    qualified=True,
-)
+from .specification import Specification
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep(Compiles):
     """Sweep a grid of experiments over many seeds, into a store that the same command carries on.
+
+    Fields of tasks, settings of sources and of workflows have flags too: --task NAME --help shows them.
 
     Args:
         spec: TOML file with fields that are flags below, those of tasks, sources and workflows in tables.
@@ -57,9 +36,6 @@ class Sweep(Compiles):
     """
 
     sweep: Specification
-    task: _TaskFlags
-    source: _SourceFlags
-    workflow: _WorkflowFlags
     spec: tyro.conf.Positional[optional(str, "[SPEC.toml]")] = None
     out: optional(str, "DIR") = None
     dry_run: bool = False
@@ -69,7 +45,37 @@ class Sweep(Compiles):
     num_processes: optional(int, "N") = None
     process_id: optional(int, "I") = None
 
+    @classmethod
+    def asked(cls, arguments: Sequence[str]) -> type[Sweep]:
+        """The command with flags for fields of tasks, sources and workflows; in a help text those of the task named."""
+        tasks = declared.tasks()
+        if not {"-h", "--help"}.isdisjoint(arguments):
+            tasks = {name: task for name, task in tasks.items() if f"--task={name}" in _joined(arguments)}
+            if not tasks:
+                return cls
+        kinds = {kind for task in tasks.values() if "source" in task.settings for kind in task.settings["source"].kinds}
+        sources = {name: maker for kind in kinds for name, maker in declared.sources()[kind].items()}
+        of_tasks, of_sources = _names(tasks), _names(sources)
+        both = {**tasks, **{f"source {name}": maker for name, maker in sources.items()}}
+        several, title = dict(several=True), "several values make a dimension."
+        workflows = declared.workflows()
+        fields = [
+            ("task", flags(f"Fields of the task; {title}", both, **several, without=of_sources - of_tasks)),
+            ("source", flags("Settings of its sources.", sources, **several, without=of_tasks)),
+            ("workflow", flags(f"Settings of workflows; {title}", workflows, **several, qualified=True)),
+        ]
+        namespace = {"__doc__": cls.__doc__}
+        bases = (cls,)
+        return dataclasses.make_dataclass("Sweep", fields, bases=bases, namespace=namespace, frozen=True, kw_only=True)
+
     def run(self) -> None:
+        from ..sweeps.execution import Execution
+        from ..sweeps.plan import make_plan
+        from ..sweeps.run import carry_out, rehearse
+        from . import output
+        from .devices import chosen_devices
+        from .signals import stopping_between_chunks
+
         if self.out is None and not self.dry_run:
             raise ValueError("out: a sweep needs a place for its store; give --out DIR, or --dry-run")
         self.set_up_cache()
@@ -79,17 +85,23 @@ class Sweep(Compiles):
         execution = Execution(chunk=arguments.pop("chunk", None), devices=devices, share=share)
         plan = make_plan(**arguments, out=self.out, execution=execution)
         if self.dry_run:
-            with output.progress() as progress:
+            with output.progress(quiet=self.quiet) as progress:
                 timings = rehearse(plan, progress)
             output.print_rehearsal(plan, timings)
             return
-        with output.progress() as progress, stopping_between_chunks(progress, self.out) as report:
+        with output.progress(quiet=self.quiet) as progress, stopping_between_chunks(progress, self.out) as report:
             dataset = carry_out(plan, report)
+        if self.quiet:
+            return
         output.print_times(dataset)
         print(f"wrote {self.out}: collapsejax info, collapsejax plot, or collapsejax.open in Python show what is there")
 
     def _arguments(self) -> dict[str, Any]:
         """The arguments of a sweep and its `chunk`, of the file and the flags."""
+        from ..tasks import TASKS
+        from . import spec
+        from .schema import FieldError
+
         fields = {} if self.spec is None else spec.read(self.spec)
         given = {name: value for name, value in vars(self.sweep).items() if value is not None and value is not False}
         fields |= _one_or_several(given)
@@ -107,6 +119,11 @@ class Sweep(Compiles):
 
     def _join(self) -> tuple[int, int]:
         """Which of how many processes this is. They leave one another at once, so that none waits for a dead one."""
+        import jax
+
+        from ..core.arguments import check_count
+        from .devices import split_cpu
+
         told = (self.coordinator, self.num_processes, self.process_id)
         if any(value is None for value in told) and any(value is not None for value in told):
             raise ValueError("coordinator, num_processes and process_id: give all three of them, or none")
@@ -130,3 +147,13 @@ class Sweep(Compiles):
 def _one_or_several(flags: dict[str, Any]) -> dict[str, Any]:
     """One value instead of a list of one, which would make a dimension."""
     return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in flags.items()}
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Arguments, and each two that follow one another as "--flag=value"."""
+    return [*arguments, *(f"{flag}={value}" for flag, value in itertools.pairwise(arguments))]
+
+
+def _names(makers: Mapping[str, Maker]) -> set[str]:
+    """Names of all settings of these."""
+    return {name for maker in makers.values() for name in maker.settings}

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
+
+from .messages import nearest as nearest
+from .messages import shown as shown
 
 MOST = 2**31 - 1  # what JAX counts and indexes with is int32
 MOST_FEATURES = 2**16  # of which the random numbers for a matrix have counters of 32 bits
 WHOLE = 2**24  # up to which float32 counts one by one
 _SMALLEST, _LARGEST = 1e-30, 1e30  # numbers that leave float32 some room
 _LARGEST_SPREAD = 1e15  # whose square does so
-_LONGEST = 60  # characters of a value in a message
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: shortened where it is long."""
-    if isinstance(value, int) and not -(10**_LONGEST) < value < 10**_LONGEST:  # Python writes no more than 4300 digits
-        return f"about {'-' if value < 0 else ''}2**{value.bit_length()}"
-    text = str(value) if isinstance(value, numbers.Number) else repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def _power(number: float) -> str:
@@ -136,10 +129,3 @@ def check_different(name: str, labels: Sequence[Any]) -> None:
     (label, times), *_ = Counter(labels).most_common(1)
     if times > 1:
         raise ValueError(f"{name}: duplicate value {label}; give each value once")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """How to say which of the `known` names was meant by `name`."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, known))}"

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from ..results.dataset import in_order
 from ..results.metrics import LOSSES, metric_labels
 from ..results.statistics import mean_and_standard_error
 from ..store.provenance import provenance
-from ..sweeps.run import Progress
+from ..sweeps.progress import Progress, Report, shown
 from .fits import CELL, GENERATOR, Fitted, Programs, Rooms
 from .value_checks import check_candidates, check_names, check_sizes
 
@@ -37,7 +37,7 @@ def synthetic_value(
     generator: str = "self",
     teacher_rows: int = 4096,
     tune: Mapping[str, Sequence[float]] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Report | bool | None = None,
 ) -> xr.Dataset:
     """Fit the task's model to `num_real` real rows and `num_synthetic` rows that a generator wrote, for each pair.
 
@@ -58,7 +58,8 @@ def synthetic_value(
             lowest loss on validation rows, in the mean over the seeds, is taken. Metrics are of that fit, and of the
             test rows. A generator has what is best for the real rows that it is fitted to. The task needs
             the method `Task.validation_loss`.
-        progress: called after each fit.
+        progress: True for a bar, False for none, or what is called with a `Progress` after each fit. Default: a bar in
+            a terminal or notebook.
 
     Returns:
         A dataset of metrics (num_real, num_synthetic, seed), whose attributes are as those of `sweep`. With `tune`
@@ -84,20 +85,22 @@ def synthetic_value(
     keys = seed_keys(key, num_seeds)
     study = _Study(tasks, rooms, keys, field, candidates)
     metrics = check_names(in_order(study.programs.metric_names()), field)
-    study.watch(progress, len(num_real), len(num_synthetic))
     attributes = _attributes(task, num_seeds, key)
     attributes |= {"generator": generator, "tune": json.dumps({field: candidates} if field else {})}
-    teacher = None
-    if generator == "teacher":
-        best = study.best("teacher", first=rooms.real, num_real=teacher_rows, use=GENERATOR)
-        teacher = study.written(best.place, best.fitted)
-        attributes |= {"teacher_rows": teacher_rows} | ({f"teacher_{field}": candidates[best.place]} if field else {})
-    cells = [[study.best(f"num_real={real}, num_synthetic=0", num_real=real)] for real in num_real]
-    for real, row in zip(num_real, cells, strict=True):
-        synthetic = study.of_itself(row[0].place, real) if teacher is None else teacher
-        for number in num_synthetic[1:]:
-            label = f"num_real={real}, num_synthetic={number}"
-            row.append(study.best(label, num_real=real, num_synthetic=number, synthetic=synthetic))
+    with shown(progress) as report:
+        study.watch(report, len(num_real), len(num_synthetic))
+        teacher = None
+        if generator == "teacher":
+            best = study.best("teacher", first=rooms.real, num_real=teacher_rows, use=GENERATOR)
+            teacher = study.written(best.place, best.fitted)
+            chosen = {f"teacher_{field}": candidates[best.place]} if field else {}
+            attributes |= {"teacher_rows": teacher_rows} | chosen
+        cells = [[study.best(f"num_real={real}, num_synthetic=0", num_real=real)] for real in num_real]
+        for real, row in zip(num_real, cells, strict=True):
+            synthetic = study.of_itself(row[0].place, real) if teacher is None else teacher
+            for number in num_synthetic[1:]:
+                label = f"num_real={real}, num_synthetic={number}"
+                row.append(study.best(label, num_real=real, num_synthetic=number, synthetic=synthetic))
     dims = ("num_real", "num_synthetic", "seed")
     variables = {
         name: (dims, np.array([[cell.metrics[name] for cell in row] for row in cells]), metric_labels(name, task.name))
@@ -178,7 +181,7 @@ class _Study:
         self._nothing = self.programs.nothing()
         self._report = None
 
-    def watch(self, report: Callable[[Progress], None] | None, num_rows: int, num_columns: int) -> None:
+    def watch(self, report: Report, num_rows: int, num_columns: int) -> None:
         """Tell `report` of each fit from here on, in a grid of so many cells."""
         self._report, self._num_cells, self._done = report, num_rows * num_columns, 0
 
@@ -213,9 +216,8 @@ class _Study:
         return self.programs.write(self._tasks[place], fitted.params)
 
     def _tell(self, doing: str) -> None:
-        if self._report:
-            seeds = self.programs.num_seeds
-            self._report(Progress(doing, self._done, self._num_cells, self._done * seeds, self._num_cells * seeds))
+        seeds = self.programs.num_seeds
+        self._report(Progress(doing, self._done, self._num_cells, self._done * seeds, self._num_cells * seeds))
 
 
 def _mean_or_inf(losses: Array) -> float:

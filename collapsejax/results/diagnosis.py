@@ -14,14 +14,13 @@ import xarray as xr
 
 from .metrics import LOSSES, SPREADS, Loss, metric_of
 from .pair import Pair, largest
-from .verdict import Diagnosis, Verdict, unknown
+from .verdict import PROBED, Diagnosis, Verdict, unknown
 
 _TENFOLD = np.log(10)
 _SMALL_RISE = 0.1  # of a logarithm, or in nats
 _SMALL_POWER = -0.5  # of time, between a + b log t, which diverges, and a - b / t, which does not
 _SMALL_SLOPE, _SMALL_SHARE, _TAIL = 0.1, 0.01, 0.05
 _FEWEST_GENERATIONS, _FEWEST_SIZES = 8, 3
-_PROBED = "needs a sweep of cj.Probed(task), for real data of known density"
 
 
 def diagnose(result: xr.Dataset, baseline: xr.Dataset | None = None, *, loss: str | None = None) -> Diagnosis:
@@ -185,7 +184,7 @@ def _share(metric: str) -> Callable[[Pair, str], Verdict]:
     def verdict(pair: Pair, name: str) -> Verdict:
         if metric not in pair.result or metric not in pair.baseline:
             modes = " and with modes" if metric == "entangled_share" else ""
-            return unknown(name, f"{_PROBED}{modes}")
+            return unknown(name, f"{PROBED}{modes}")
         rise = _less(*pair.last_and_base(metric))
         return pair.judge(name, rise, f"rise of {metric}", _SMALL_SHARE, _SMALL_SHARE)
 
@@ -195,7 +194,7 @@ def _share(metric: str) -> Callable[[Pair, str], Verdict]:
 def _tails(pair: Pair, name: str) -> Verdict:
     there = [metric for metric in ("num_extinct", "tail_share") if metric in pair.result and metric in pair.baseline]
     if not there:
-        return unknown(name, _PROBED)
+        return unknown(name, PROBED)
     last, base = pair.last_and_base(there[0])
     if there[0] == "num_extinct":
         return pair.judge(name, _less(last, base), "rise of num_extinct", 0.0, 1.0)

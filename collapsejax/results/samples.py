@@ -11,9 +11,11 @@ import numpy as np
 import xarray as xr
 
 from ..core.arguments import check_count
+from ..sources import Text, text
 from ..sources.tokenizers import Bytes, Characters
 from .dataset import SAMPLES, check_workflow, line_dimensions, metrics_in, milestones
 
+_TEXT_SETTINGS = ("corpus", "window", "field", "test_fraction", "validation_fraction", "split_seed")
 _UNPRINTABLE = "\N{MIDDLE DOT}"  # in place of characters that would move a terminal's cursor
 
 
@@ -75,6 +77,25 @@ class TextSamples:
         if all(np.isnan(own[name].values) for name in metrics_in(self._dataset)):
             return []
         return [self._text(row, cell) for row in own[SAMPLES].values[:num]]
+
+    def real_texts(self, cell: Mapping[str, int], num: int) -> list[str]:
+        """So many windows of the text that the models of a cell were fitted to.
+
+        Empty where they were fitted to no text, or where that is no longer as it was: other files, or another Python.
+        """
+        described = self._source_of(cell)
+        if described.get("name") != Text.name or "sha256" not in described:
+            return []
+        tokenizer = described["tokenizer"]
+        options = {name: described[name] for name in _TEXT_SETTINGS}
+        try:
+            found = text(tokenizer=tokenizer["name"], alphabet=tokenizer.get("alphabet"), **options)
+        except (OSError, ValueError):
+            return []
+        if found.sha256 != described["sha256"]:
+            return []
+        rows = np.asarray(found.train)
+        return [self._text(row, cell) for row in rows[:: max(len(rows) // num, 1)][:num]]
 
     def _source_of(self, cell: Mapping[str, int]) -> dict[str, Any]:
         """The description of a cell's source, with what was swept."""

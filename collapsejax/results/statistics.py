@@ -51,6 +51,19 @@ def _mean_and_standard_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(count > 0, mean, np.nan), _standard_error(_variance(m2, count), count)
 
 
+def z_scores(mean: np.ndarray, standard_error: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """(mean - exact) / standard_error; NaN where one of them is unknown, and where seeds differ by rounding alone.
+
+    Infinite where there is no positive standard error, and the mean is not the exact one.
+    """
+    mean, standard_error, exact = map(np.asarray, (mean, standard_error, exact))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = mean - exact
+        rounding = (standard_error <= 1e-6 * abs(exact)) & (abs(apart) <= 1e-5 * abs(exact))
+        same = (apart == 0) | (mean == exact)
+        return np.where(rounding | same & ~(standard_error > 0), np.nan, apart / standard_error)
+
+
 def statistics(sketch: Sketch) -> np.ndarray:
     """The `STATISTICS` of the values behind a sketch, (statistic, G)."""
     ordered = _Ordered(sketch)

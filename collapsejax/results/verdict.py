@@ -11,7 +11,9 @@ median, and medians count as independent.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import shutil
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,8 @@ import xarray as xr
 _SIGMAS = 3.0
 _RESAMPLES = 200
 _MANY_SEEDS = 10**7
+_ROOM = 40  # characters for what a statistic is, beside it
+PROBED = "needs a sweep of cj.Probed(task), for real data of known density"
 FEWEST_SEEDS = 10  # with 9, all may agree by chance more often than 3 standard errors allow
 
 
@@ -60,20 +64,42 @@ class Diagnosis:
         return iter(self.verdicts)
 
     def __str__(self) -> str:
+        return self.table(min(shutil.get_terminal_size((100, 24)).columns, 160))
+
+    def table(self, width: int) -> str:
+        """The verdicts as a table of at most `width` characters, 60 or more; what needs `Probed` is a footnote."""
         rows = [("definition", "verdict", "statistic", "s.e.", "what it is")]
         rows += [
-            (one.definition, one.verdict, _number(one.statistic, 4), _number(one.standard_error, 2), one.about)
+            (
+                one.definition,
+                f"{one.verdict}{'*' * one.about.startswith(PROBED)}",
+                _number(one.statistic, 4),
+                _number(one.standard_error, 2),
+                "" if one.about.startswith(PROBED) else one.about,
+            )
             for one in self
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        aligned = [
-            "  ".join(
-                text.rjust(width) if column in (2, 3) else text.ljust(width)
-                for column, (text, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        return "\n".join([self.title, aligned[0], "-" * max(map(len, aligned)), *aligned[1:]])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+        left = sum(widths) + 2 * len(widths)
+        lines = [line for row in rows for line in _lines(row, widths, left, width)]
+        title = textwrap.wrap(self.title, width, break_on_hyphens=False)
+        footnote = [f"* {PROBED}"] if any(one.about.startswith(PROBED) for one in self) else []
+        rule = "-" * min(max(map(len, lines)), width)
+        return "\n".join([*title, lines[0], rule, *lines[1:], *footnote])
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], left: int, width: int) -> list[str]:
+    """A row of a table in lines; the last cell is beside the others where that leaves it room, else below them."""
+    cells = [
+        text.rjust(size) if column in (2, 3) else text.ljust(size)
+        for column, (text, size) in enumerate(zip(row, widths, strict=False))
+    ]
+    start, about = "  ".join(cells), row[-1]
+    if width - left >= _ROOM:
+        first, *more = textwrap.wrap(about, width - left, break_on_hyphens=False) or [""]
+        return [f"{start}  {first}".rstrip(), *(" " * left + line for line in more)]
+    below = [] if about == "what it is" else textwrap.wrap(about, width - 4, break_on_hyphens=False)
+    return [start.rstrip(), *(f"    {line}" for line in below)]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -66,6 +66,16 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically, where nothing is, or the very same.
+
+    Raises ValueError where something else is there.
+    """
+    if path.exists() and not (path.is_file() and path.read_bytes() == content):
+        raise ValueError(f"{path}: is there already; move it, or choose another name")
+    write_whole(path, content)
+
+
 @contextlib.contextmanager
 def writing(store: Path) -> Iterator[None]:
     """Raise an OSError from the block with the name of the store, and with what remains of it."""

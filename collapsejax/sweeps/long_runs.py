@@ -30,11 +30,12 @@ class LongRuns:
         self._checkpoints = Checkpoints(self._folder / str(process)) if out and alone else None
 
     def program(
-        self, experiments: Experiments, settings: Settings, there: Mapping[Shard, int], say: Callable[[str], None]
+        self, experiments: Experiments, settings: Settings, there: Mapping[Shard, int], say: Callable[..., None]
     ) -> Program:
         """The program of some experiments, given for each shard how many of its seeds are there.
 
-        `say` is told its progress.
+        `say` is told its progress: what is done, and of a generation the jobs, what share of each is done, and whether
+        that was done before.
 
         After each generation the metrics so far are in the store, and a checkpoint, unless JAX has connected several
         processes, as `--distributed` does.
@@ -60,10 +61,13 @@ class _Watch(NamedTuple):
     there: Mapping[Shard, int]
     results: Shards | Memory
     checkpoints: Checkpoints | None
-    say: Callable[[str], None]
+    say: Callable[..., None]
 
     def resumed(self, jobs: Sequence[Job], shape: CallShape, like: Saved) -> Saved | None:
-        return self.checkpoints and self.checkpoints.restore(self._call(jobs, shape), like)
+        saved = self.checkpoints and self.checkpoints.restore(self._call(jobs, shape), like)
+        if saved:
+            self._tell(f"resuming at generation {len(saved.results)}", jobs, saved, resumed=True)
+        return saved
 
     def generation_done(self, jobs: Sequence[Job], shape: CallShape, saved: Saved) -> None:
         so_far = of_each_job(joined_generations(saved.results), jobs)
@@ -75,7 +79,10 @@ class _Watch(NamedTuple):
                 self.results.preview(shard, metrics, len(saved.results))
         if self.checkpoints:
             self.checkpoints.save(self._call(jobs, shape), saved)
-        self.say(f"generation {len(saved.results)}/{self.results.manifest.num_generations}")
+        self._tell(f"generation {len(saved.results)}/{self.results.manifest.num_generations}", jobs, saved)
+
+    def _tell(self, doing: str, jobs: Sequence[Job], saved: Saved, *, resumed: bool = False) -> None:
+        self.say(doing, jobs, len(saved.results) / self.results.manifest.num_generations, resumed)
 
     def _call(self, jobs: Sequence[Job], shape: CallShape) -> Any:
         """All that tells a call from others."""

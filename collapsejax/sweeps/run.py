@@ -6,7 +6,7 @@ import contextlib
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,19 +26,7 @@ from .in_memory import Memory
 from .long_runs import LongRuns
 from .plan import Plan, make_plan
 from .program import CallShape, Job, Program
-
-
-class Progress(NamedTuple):
-    """How far a sweep has come: what it is doing, and cells and seeds done of all; a seed counts in every cell."""
-
-    doing: str
-    cells: int
-    num_cells: int
-    seeds: int
-    num_seeds: int
-
-
-Report = Callable[[Progress], None]
+from .progress import Progress, Report, shown
 
 
 def sweep(
@@ -54,7 +42,7 @@ def sweep(
     rows: bool = False,
     out: str | Path | None = None,
     execution: Execution | None = None,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
 ) -> xr.Dataset:
     """Metrics of seeds 0 ... S-1 in every cell of a grid, as labelled arrays.
 
@@ -85,8 +73,9 @@ def sweep(
         out: directory of a store. Where this sweep is there already, only what is missing is computed; it may have
             had fewer seeds. Default: results stay in memory.
         execution: chunks, devices, this process's share. Default: `Execution()`.
-        progress: called before the wait for each program, after each chunk, and after each generation of a long-running
-            task. If it raises, what has been computed is in `out`.
+        progress: True for a bar with the time elapsed and left, False for none; or what is called with a `Progress`
+            before the wait for each program, after each chunk, and after each generation of a long-running task. If it
+            raises, what has been computed is in `out`. Default: a bar in a terminal or notebook.
 
     Returns:
         A dataset with a dimension for each name in `over`, workflow, seed or statistic, and generation; one variable a
@@ -101,7 +90,9 @@ def sweep(
     """
     sizes = dict(num_samples=num_samples, num_generations=num_generations, num_seeds=num_seeds)
     options = dict(over=over, keep=keep, rows=rows, out=out, execution=execution)
-    return carry_out(make_plan(task, workflows, **sizes, key=key, **options), progress)
+    plan = make_plan(task, workflows, **sizes, key=key, **options)
+    with shown(progress) as report:
+        return carry_out(plan, report)
 
 
 def carry_out(plan: Plan, progress: Report | None = None) -> xr.Dataset:
@@ -206,12 +197,17 @@ class _Run:
         for shard in sorted(todo, key=lambda shard: (experiments.place[shard.cell], shard.chunk)):
             job = (experiments.place[shard.cell], shard.first + self._there[shard], shard.stop)
             shards_of.setdefault(job, []).append(shard)
+        cells_of = Counter(experiments.place[cell] for cell in {shard.cell for shard in todo})
         self._tell(f"compiling {label}")
         if cells[0].task.long_running:
             # Also shards that are there: a call that was killed is to be the same call again.
             place = experiments.place
             num_jobs = len({(place[shard.cell], shard.chunk) for shard in self._there if shard.cell in place})
-            say = lambda doing: self._tell(f"{label}, {doing}")
+
+            def say(doing: str, jobs: Sequence[Job], share: float, resumed: bool) -> None:
+                begun = sum((stop - first) * cells_of[cell] for cell, first, stop in jobs)
+                self._tell(f"{label}, {doing}", share * begun, resumed)
+
             program = self._long_runs.program(experiments, plan.settings, there=self._there, say=say)
         else:
             num_jobs, program = len(shards_of), Program(experiments.cells, plan.settings)
@@ -243,9 +239,9 @@ class _Run:
         """Remove them, since all that they are for is complete."""
         self._long_runs.forget_checkpoints()
 
-    def _tell(self, doing: str) -> None:
+    def _tell(self, doing: str, begun: float = 0.0, resumed: bool = False) -> None:
         cells = self._num_cells - len(self._missing)
-        self._report(Progress(doing, cells, self._num_cells, self._seeds, self._num_seeds))
+        self._report(Progress(doing, cells, self._num_cells, self._seeds, self._num_seeds, begun, resumed))
 
     def _look_for_nan(self, shard: Shard, metrics: dict[str, Any]) -> None:
         """Note where each metric is NaN for the first time; no built-in task gives one."""

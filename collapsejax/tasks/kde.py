@@ -68,6 +68,13 @@ class KDE(Task):
     that have left float32's range; then the other two are +inf as well. A bandwidth that is a hundred times smaller or
     larger than the standard deviation of a column of a table is warned of.
 
+    Where the variance grows instead of shrinking: each batch has the kernel's variance added, v h^2 a feature for the
+    bandwidth h, where v is 1 for "gaussian" and 1 / (d + 2) for "tophat", and each fit to n rows loses one n-th of what
+    there is. Under replace a number h leads the mean of `cov_trace_ratio` to v d h^2 n / T, where T is the trace of the
+    true covariance: above 1 the variance grows to it, below 1 it shrinks to it. A scaled rule of factor f multiplies
+    the mean in each generation by 1 - 1/n + v f^2, so it grows without end where v f^2 > 1/n, as with
+    "scott-scaled" and "silverman-scaled" but for few rows and a tophat. `theory.curve` and `theory.limit` tell both.
+
     With a number as bandwidth and no schedule the training set carries its kernel sums, so a generation costs the new
     rows' distances only, also under accumulate.
 

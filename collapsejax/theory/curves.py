@@ -11,11 +11,13 @@ Categorical data are rows of K indicators, whose covariance has the trace 1 - su
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 
+from ..core.arguments import nearest
 from ..core.base import Needs, Source, Task, Workflow
 from ..core.checks import check_run
 from ..loop import run
@@ -29,7 +31,33 @@ from .ranks import most_points
 from .recursion import Moments, NotLinear, follow
 from .truths import fixed_trace, normal, real_trace, true_family, true_probs
 
-Curves = dict[str, np.ndarray]
+
+class Curves(dict[str, np.ndarray]):
+    """Exact curves by metric. What has none is absent; asking for it raises KeyError, which says why there is none."""
+
+    def __init__(self, known: Mapping[str, np.ndarray], why_unknown: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(known)
+        self._why_unknown = why_unknown
+
+    def __missing__(self, name: str) -> NoReturn:
+        reasons = self._why_unknown()
+        raise KeyError(
+            f"{name}: {reasons.get(name) or f'the task has no such metric; {nearest(name, [*self, *reasons])}'}"
+        )
+
+    def __repr__(self) -> str:
+        if self:
+            return super().__repr__()
+        names: dict[str, list[str]] = {}
+        for name, reason in self._why_unknown().items():
+            names.setdefault(reason, []).append(name)
+        told = " ".join(f"{', '.join(of)}: {reason}" for reason, of in names.items())
+        return f"{{}}  # {told}"
+
+    def __reduce__(self) -> tuple:
+        return dict, (dict(self),)
+
+
 Known = np.ndarray | str  # a curve, or a sentence that says why none is known
 Decided = dict[str, Known]
 
@@ -48,7 +76,8 @@ def curve(task: Task, workflow: Workflow, *, num_samples: int, num_generations: 
         num_generations: models fitted (G). Time and memory grow with its square: 0.3 s and 10 MB for 1000.
 
     Returns:
-        By metric. What has no exact curve is absent, and `why_unknown` says why: nothing is approximated. The
+        By metric. What has no exact curve is absent: nothing is approximated. `why_unknown` says why, and so does the
+        KeyError of asking for it, and what is printed where no curve is known at all. The
         log-determinants of fits that are singular in every seed are -inf, their divergences inf. Sources are in the
         module that computes a curve: `recursion`, `wishart` and `ranks` for Gaussians, `recursion` for KDEs,
         `regression`, `outcomes` for categorical data, `exponential_families`.
@@ -57,7 +86,8 @@ def curve(task: Task, workflow: Workflow, *, num_samples: int, num_generations: 
         ValueError: as `run`.
     """
     decided = _decide(task, workflow, num_samples, num_generations)
-    return {name: known for name, known in decided.items() if not isinstance(known, str)}
+    known = {name: curve for name, curve in decided.items() if not isinstance(curve, str)}
+    return Curves(known, lambda: _reasons(decided, task, workflow, num_samples, num_generations))
 
 
 def why_unknown(task: Task, workflow: Workflow, *, num_samples: int, num_generations: int) -> dict[str, str]:
@@ -66,6 +96,12 @@ def why_unknown(task: Task, workflow: Workflow, *, num_samples: int, num_generat
     Every metric of the task, also of one's own, is here or there. Raises as `run`.
     """
     decided = _decide(task, workflow, num_samples, num_generations)
+    return _reasons(decided, task, workflow, num_samples, num_generations)
+
+
+def _reasons(
+    decided: Decided, task: Task, workflow: Workflow, num_samples: int, num_generations: int
+) -> dict[str, str]:
     general = "Exact curves are known for the library's own tasks of numbers, and this is none of them."
     if isinstance(task, Probed):
         general = "Ask for the curves of the task that is probed; what probing adds has no known mean."

@@ -218,7 +218,7 @@ def test_another_processor_or_jaxlib_has_another_folder(tmp_path, monkeypatch):
         processor.write_text(text.replace(old, new))
         assert (compilation_cache.user_folder() == here) is same
     processor.write_text(text)
-    monkeypatch.setattr(compilation_cache, "installed_version", lambda package: "99.0")
+    monkeypatch.setattr("collapsejax.store.provenance.installed_version", lambda package: "99.0")
     assert compilation_cache.user_folder() != here
 
 

@@ -10,10 +10,12 @@ import re
 
 import pytest
 
-from collapsejax.cli import spec
+from collapsejax.cli import declared, schema, spec
 from collapsejax.cli.main import main
 from collapsejax.cli.schema import FieldError
+from collapsejax.core.pytree import Module
 from collapsejax.sources import SEQUENCES, SHAPES, table
+from collapsejax.studies.catalogue import STUDIES
 from collapsejax.tasks import TASKS
 from collapsejax.workflows import WORKFLOWS
 
@@ -56,7 +58,7 @@ def refuses(fields, task="gaussian", workflow="replace"):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_field_of_a_task(task):
     for field in dataclasses.fields(TASKS[task]):
-        run, sweep = (help_texts(command)[field.name] for command in (f"run {task}", "sweep"))
+        run, sweep = (help_texts(command)[field.name] for command in (f"run {task}", f"sweep --task {task}"))
         assert len(run.split("(default")[0]) > 5, field.name
         assert re.search(rf"(^|[ ,]){task}(, [\w ,]+)?: {re.escape(run[:10])}", sweep), field.name
         if field.default not in (dataclasses.MISSING, None):
@@ -70,9 +72,9 @@ def test_every_setting_of_a_source(task, source):
     settings = inspect.signature(SOURCES[task][source]).parameters
     assert settings
     for name in settings:
-        for command in (f"run {task}", "sweep"):
+        for command in (f"run {task}", f"sweep --task {task}"):
             text = help_texts(command)[name]
-            if command == "sweep" or name not in [field.name for field in dataclasses.fields(TASKS[task])]:
+            if command.startswith("sweep") or name not in [field.name for field in dataclasses.fields(TASKS[task])]:
                 assert re.search(rf"(^|[ ,]){source}(, [\w ,]+)?: \S+ \S+", text), (command, name)
         message = refuses({task: {"source": {"name": source, name: DATE}}}, task)
         assert message.startswith(f"{task}.source.{name}: {DATE!r}: want ")
@@ -81,7 +83,7 @@ def test_every_setting_of_a_source(task, source):
 @pytest.mark.parametrize("workflow", WITH_SETTINGS)
 def test_every_setting_of_a_workflow(workflow):
     for field in dataclasses.fields(WORKFLOWS[workflow]):
-        assert len(help_texts("sweep")[f"{workflow}.{field.name}"].split("(default")[0]) > 10
+        assert len(help_texts("sweep --task gaussian")[f"{workflow}.{field.name}"].split("(default")[0]) > 10
         message = refuses({workflow: {field.name: DATE}}, workflow=workflow)
         assert message.startswith(f"{workflow}.{field.name}: {DATE!r}: want ")
 
@@ -97,7 +99,29 @@ def test_help_of_sources_names_them():
     assert texts["noise"] == "moons, circles, swiss_roll: standard deviation of the noise. (default: 0.05)"
     assert texts["path"].startswith("table: file with a table.")
     assert texts["source"].endswith("One of gaussian, blobs, moons, circles, swiss_roll, table. (default: moons)")
-    assert "table: share of the rows" in help_texts("sweep")["test_fraction"]
-    assert "text: share of the documents" in help_texts("sweep")["test_fraction"]
+    assert "table: share of the rows" in help_texts("sweep --task kde")["test_fraction"]
+    assert "text: share of the documents" in help_texts("sweep --task transformer")["test_fraction"]
     assert "noise" not in help_texts("run regression")
     assert "corpus" not in texts
+
+
+def same(declared, maker):
+    """Whether the source text of a class or function declares the settings that it has."""
+    found = schema.settings(maker)
+    kind_of = lambda kind: kind.__name__ if isinstance(kind, type) and issubclass(kind, Module) else kind
+    default_of = lambda value: value.name if isinstance(value, Module) else value
+    known = {name: (tuple(map(kind_of, one.kinds)), default_of(one.default), one.help) for name, one in found.items()}
+    assert {name: tuple(setting) for name, setting in declared.settings.items()} == known
+    return True
+
+
+def test_source_texts_declare_what_classes_have():
+    """Flags come from the one, and what they give goes to the other."""
+    assert list(declared.tasks()) == list(TASKS)
+    assert list(declared.workflows()) == list(WORKFLOWS)
+    assert [study.name for study in declared.studies()] == [study.name for study in STUDIES]
+    assert all(same(declared.tasks()[name], task) for name, task in TASKS.items())
+    assert all(same(declared.workflows()[name], type(workflow)) for name, workflow in WORKFLOWS.items())
+    for kind, makers in schema.SOURCES.items():
+        assert list(declared.sources()[kind.__name__]) == list(makers)
+        assert all(same(declared.sources()[kind.__name__][name], maker) for name, maker in makers.items())

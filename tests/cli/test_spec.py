@@ -53,7 +53,7 @@ def planned(monkeypatch):
             found.update(given)
             raise ValueError
 
-        monkeypatch.setattr("collapsejax.cli.sweep.make_plan", stop)
+        monkeypatch.setattr("collapsejax.sweeps.plan.make_plan", stop)
         with pytest.raises(SystemExit):
             main(["sweep", *arguments, "--out", "s"])
         return found
@@ -208,7 +208,8 @@ def test_a_list_may_be_one_value():
 def test_wrong_values(text, message):
     Path("s.toml").write_text(f"{GOOD}{text}\n")
     with pytest.raises(ValueError, match=re.escape(message)) as error:
-        Sweep(Specification(), {}, {}, {}, spec="s.toml", out="s").run()
+        empty = dict(sweep=Specification(), task={}, source={}, workflow={})
+        Sweep.asked([])(**empty, spec="s.toml", out="s").run()
     assert str(error.value).startswith("s.toml: ") or "must lie" in message
     assert not Path("s").exists()
 
@@ -235,14 +236,14 @@ def test_wrong_fields(old, new, message, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ("--source moons --noise a", "--noise"),
-        ("--source table --standardize maybe", "--standardize"),
-        ("--source table --test-fraction x", "--test-fraction"),
-        ("--source table --split-seed 0.5", "--split-seed"),
+        ("--source moons --noise a", "noise: 'a' is no number"),
+        ("--source table --standardize maybe", "standardize: "),
+        ("--source table --test-fraction x", "test_fraction: 'x' is no number"),
+        ("--source table --split-seed 0.5", "split_seed: '0.5' is no whole number"),
         ("--source moons --factor 0.5", "kde.source.factor: source 'moons' has no such setting"),
         ("--source moon", "did you mean 'moons'"),
-        ("--nosie 1", "--noise"),
-        ("--num-test 2.5", "--num-test"),
+        ("--nosie 1", "--nosie: there is no such flag; did you mean --noise?"),
+        ("--num-test 2.5", "num_test: '2.5' is no whole number"),
     ],
 )
 def test_wrong_flags(command, flags, message, capsys):

@@ -238,13 +238,28 @@ def test_real_data_with_a_planted_rise_are_found_out(gaussians):
 
 def test_a_diagnosis_is_a_table():
     judged = cj.diagnose(of({"kl": noisy(0.2 + TIME), "trace_ratio": noisy(np.exp(-TIME / 30), sd=0.02)}, 40))
-    title, heading, rule, *rows = str(judged).splitlines()
+    title, heading, rule, *rows, footnote = judged.table(200).splitlines()
     assert title.startswith("replace (num_samples=40, 400 seeds, 64 generations) against its first generation")
     assert heading.split()[:4] == ["definition", "verdict", "statistic", "s.e."]
     assert set(rule) == {"-"}
     assert [row.split("  ")[0] for row in rows] == list(DEFINITIONS)
-    assert len({row.index(verdict.about) for row, verdict in zip(rows, judged, strict=True)}) == 1
+    told = list(zip(rows, judged, strict=True))
+    assert len({row.index(one.about) for row, one in told if "*" not in row}) == 1
+    assert [one.definition for row, one in zip(rows, judged, strict=True) if "*" in row] == [
+        "entangled modes",
+        "lost tails",
+        "hallucinated data",
+    ]
+    assert footnote == "* needs a sweep of cj.Probed(task), for real data of known density"
     assert "nan" not in str(judged)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_diagnosis_fits(width):
+    judged = cj.diagnose(of({"kl": noisy(0.2 + TIME), "trace_ratio": noisy(np.exp(-TIME / 30), sd=0.02)}, 40))
+    lines = judged.table(width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(" ".join(lines).split()).count("needs a sweep of cj.Probed(task)") == 1
 
 
 def test_the_command_prints_one_for_each_workflow(tmp_path, capsys):

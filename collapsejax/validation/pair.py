@@ -1,0 +1,85 @@
+"""One pair of a task and a workflow, simulated and compared with its exact curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .. import theory
+from ..core.arguments import check_count
+from ..core.base import Array, Task, Workflow
+from ..results.metrics import check_metrics
+from ..sweeps.execution import Execution
+from ..sweeps.progress import Report
+from ..sweeps.run import sweep
+from ..sweeps.summary import summary
+from ..workflows import find
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def validate(
+    task: Task,
+    workflow: Workflow | str,
+    *,
+    num_samples: int,
+    num_generations: int,
+    num_seeds: int,
+    key: Array,
+    exact: Mapping[str, Sequence[float]] | None = None,
+    rows: bool = False,
+    execution: Execution | None = None,
+    progress: Report | bool | None = None,
+) -> pd.DataFrame:
+    """Z-scores of simulated means against exact ones, for one task and workflow, also of one's own.
+
+    Args:
+        task: what is fitted.
+        workflow: the data it is fitted to; a workflow or its name.
+        num_samples: rows of a batch (n).
+        num_generations: models fitted (G).
+        num_seeds: seeds (S), 100 or more.
+        key: the root of all randomness.
+        exact: by metric the means to compare with, (G,). Default: `theory.curve`.
+        rows: draw rows even where the law of their summary is known, which tests that law too.
+        execution: as in `sweep`.
+        progress: as in `sweep`.
+
+    Returns:
+        A frame with a row for each metric and iteration: metric, iteration, mean, standard_error, exact, and z =
+        (mean - exact) / standard_error. Generations in which few seeds carry the mean are left out as far as
+        `theory.informative` knows them, and so is what all seeds have exactly. Of correct curves |z| is below 5, and
+        about 1 in the root mean square over metrics and iterations, which depend on one another.
+
+    Raises:
+        ValueError: as `sweep`; for curves of metrics that are none, or of another length; and where no mean is known,
+            saying why.
+    """
+    workflow = find(workflow) if isinstance(workflow, str) else workflow
+    check_count("num_seeds", num_seeds, least=100)
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    curves = theory.curve(task, workflow, **sizes) if exact is None else exact
+    if not curves:
+        name, reason = next(iter(theory.why_unknown(task, workflow, **sizes).items()))
+        raise ValueError(f"exact: no mean of this task is known ({name}: {reason}); give curves of your own")
+    known = _labelled(curves, num_generations)
+    options = dict(rows=rows, execution=execution, progress=progress, keep="summary")
+    data = sweep(task, [workflow], **sizes, num_seeds=num_seeds, key=key, **options)
+    check_metrics(list(known), map(str, data.data_vars))
+    table = summary(data[list(known)], known)
+    last = theory.informative(task, workflow, **sizes, num_seeds=num_seeds)
+    worth = table.metric.map(lambda name: last.get(name, num_generations - 1) + 1)
+    table = table[np.isfinite(table.exact) & table.z.notna() & (table.iteration <= worth)]
+    return table[["metric", "iteration", "mean", "standard_error", "exact", "z"]].reset_index(drop=True)
+
+
+def _labelled(curves: Mapping[str, Sequence[float]], num_generations: int) -> xr.Dataset:
+    for name, curve in curves.items():
+        if np.shape(curve) != (num_generations,):
+            raise ValueError(f"exact[{name!r}]: has shape {np.shape(curve)}; give {num_generations} means")
+    variables = {name: ("generation", np.asarray(curve, float)) for name, curve in curves.items()}
+    return xr.Dataset(variables, {"generation": np.arange(num_generations)})

@@ -63,7 +63,7 @@ _REGISTRY = (
     Metric("mean_sq_error", "Squared error of the fitted mean", "data units squared", Loss(4)),
     Metric("logdet_ratio", "log(det fitted / det true cov.)", "nats", finite=False),
     Metric("kl", "KL(fitted || true)", "nats", Loss(3, across_sizes=False), finite=False),
-    # Infinite where a tophat kernel, or a bandwidth of 0, gives a held-out row no density.
+    # Infinite where a tophat kernel, a bandwidth of 0 or a singular covariance gives a held-out row no density.
     Metric("test_nll", "Negative log-likelihood of held-out rows", "nats per row", Loss(1, **_NATS), finite=False),
     Metric("cov_trace_ratio", "tr(estimate's cov.) / tr(true cov.)", "1", Spread(1)),
     Metric("test_mse", "Mean squared error on test rows", "y units squared", Loss(2)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -95,8 +96,9 @@ def fresh_needed(
 
     Each model after the first is fitted to `num_samples` rows: a share of new real rows, and for the rest rows that the
     last model wrote (`FreshShare`). The growth of the loss is the largest, over the generations, of its means over the
-    seeds, less that of generation 0. It falls as the share rises, so the share is found by bisection, between 0 and 1,
-    at which there is no growth. All shares have the same seeds, which differ by the rows that are exchanged alone.
+    seeds, less that of models fitted to real rows alone. It falls as the share rises, so the share is found by
+    bisection, between 0 and 1, at which there is no growth. All shares have the same seeds, which differ by the rows
+    that are exchanged alone. As the largest of several means it is a little too large rather than too small.
 
     Where the mean of the loss is known exactly (`theory.curve`), so is the share, and nothing is simulated.
 
@@ -126,22 +128,52 @@ def fresh_needed(
     exact = _exact_growth(task, metric, num_samples, num_generations)
     steps = num_samples if exact else min(num_samples, max(1, round(1 / precision)))
     if exact is None:
-        keys = seed_keys(key, num_seeds)
-        growth_at = functools.cache(_Simulated(task, metric, sizes, keys, steps, progress))
+        simulated = _Simulated(task, metric, sizes, seed_keys(key, num_seeds), steps, progress)
+        found = search(simulated, steps, tolerance)
     else:
         growth_at = lambda step: LossGrowth(exact(step), np.zeros(num_generations))
+        found = search_exact(growth_at, steps, tolerance)
+    return found_share(found, steps, tolerance, task, metric, sizes, 0 if exact else num_seeds)
 
+
+class Found(NamedTuple):
+    """Steps of the share, each of 1 / steps: the least one, the ends of its interval; and the growth at the least."""
+
+    step: int
+    lower: int
+    upper: int
+    growth: LossGrowth
+
+
+def search(losses_at: Callable[[int], np.ndarray], steps: int, tolerance: float) -> Found:
+    """The least step of the share at which losses (S, G) grow by no more than a tolerance.
+
+    They are compared, seed by seed, with those at a share of 1 in the same generation. These have the mean loss of
+    generation 0, and were fitted to the same real rows, so that chance differs by what is synthetic alone.
+    """
+    losses_at = functools.cache(losses_at)
+    growth_at = lambda step: LossGrowth.of(losses_at(step), losses_at(steps))
     within = lambda sigmas: lambda step: growth_at(step).most(sigmas) <= tolerance
     step = least(within(0.0), 0, steps)
-    lower = least(within(-SIGMAS), 0, step) if exact is None else step
-    upper = least(within(SIGMAS), step, steps) if exact is None else step
-    found = growth_at(step)
-    place = int(np.argmax(found.mean))
+    return Found(step, least(within(-SIGMAS), 0, step), least(within(SIGMAS), step, steps), growth_at(step))
+
+
+def search_exact(growth_at: Callable[[int], LossGrowth], steps: int, tolerance: float) -> Found:
+    """The least step of the share at which the growth is within a tolerance."""
+    step = least(lambda step: growth_at(step).most() <= tolerance, 0, steps)
+    return Found(step, step, step, growth_at(step))
+
+
+def found_share(
+    found: Found, steps: int, tolerance: float, task: Task, metric: str, sizes: dict[str, int], num_seeds: int
+) -> FreshNeeded:
+    """What was found, in words and numbers; `num_seeds` is 0 where it is exact."""
+    step, lower, upper, growth = found
+    place = int(np.argmax(growth.mean))
     return FreshNeeded(
-        *(step / steps, lower / steps, upper / steps, 1 / steps, exact is not None),
-        *(float(found.mean[place]), float(found.standard_error[place]), float(tolerance)),
-        *(metric, metric_of(metric, task.name).units, num_samples, num_generations),
-        0 if exact else num_seeds,
+        *(step / steps, lower / steps, upper / steps, 1 / steps, num_seeds == 0),
+        *(float(growth.mean[place]), float(growth.standard_error[place]), float(tolerance)),
+        *(metric, metric_of(metric, task.name).units, *sizes.values(), num_seeds),
     )
 
 
@@ -159,7 +191,7 @@ def least(holds: Callable[[int], bool], first: int, last: int) -> int:
 
 
 class _Simulated:
-    """The growth of a loss by the step of the share, from seeds that are the same for all of them."""
+    """The losses (S, G) by the step of the share, of seeds that are the same for all of them."""
 
     def __init__(
         self, task: Task, metric: str, sizes: dict[str, int], keys: Array, steps: int, progress: Report | None
@@ -167,12 +199,12 @@ class _Simulated:
         self._task, self._metric, self._sizes, self._keys, self._steps = task, metric, sizes, keys, steps
         self._progress, self._done = progress, 0
 
-    def __call__(self, step: int) -> LossGrowth:
+    def __call__(self, step: int) -> np.ndarray:
         share = step / self._steps
         self._tell(f"fresh share {share:.3g}")
         result = run_seeds(self._keys, self._task, FreshShare(share), **self._sizes)
         self._done += 1
-        return LossGrowth.of(np.asarray(result.metrics[self._metric]))
+        return np.asarray(result.metrics[self._metric])
 
     def _tell(self, doing: str) -> None:
         if self._progress:

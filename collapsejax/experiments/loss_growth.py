@@ -10,7 +10,7 @@ SIGMAS = 1.96  # standard errors in half a 95 % interval
 
 
 class LossGrowth(NamedTuple):
-    """Mean growth of a loss over generation 0, and its standard error, each (G,).
+    """Mean growth of a loss over that of models fitted to real data alone, and its standard error, each (G,).
 
     A seed is compared with itself. Where the growth of some seed is infinite, or not a number, so is the mean.
     """
@@ -19,11 +19,16 @@ class LossGrowth(NamedTuple):
     standard_error: np.ndarray
 
     @classmethod
-    def of(cls, losses: np.ndarray) -> Self:
-        """The growth of the losses (S, G) of at least two seeds."""
+    def of(cls, losses: np.ndarray, real: np.ndarray | None = None) -> Self:
+        """The growth of the losses (S, G) of at least two seeds.
+
+        `real` are losses (S, G) of models fitted to real data alone in every generation. Default: those of generation
+        0, whose mean is the same.
+        """
         losses = np.asarray(losses, np.float64)
+        real = losses[:, :1] if real is None else np.asarray(real, np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            grown = losses - losses[:, :1]
+            grown = losses - real
             mean, error = grown.mean(axis=0), grown.std(axis=0, ddof=1) / np.sqrt(len(grown))
         finite = np.isfinite(mean)
         return cls(np.where(finite, mean, np.inf), np.where(finite, error, 0.0))

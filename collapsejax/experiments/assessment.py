@@ -112,9 +112,9 @@ class Assessment:
 
     def to_json(self) -> dict[str, Any]:
         """Every number, as lists and dictionaries; infinite ones and those that are not numbers are None."""
-        numbers = _plain(self)
-        numbers["text"] = self.text()
-        return numbers
+        from .plain_words import unknown
+
+        return _plain(self) | {"unknown": unknown(self), "text": self.text()}
 
 
 def _plain(value: Any) -> Any:

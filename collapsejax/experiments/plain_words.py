@@ -1,0 +1,192 @@
+"""What an assessment says, in plain words."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from .assessment import Assessment, Course, Family
+from .categories import Categories
+from .columns import TAIL, Column
+from .loss_growth import SIGMAS
+
+_WIDTH = 79
+_CLEAR = 3.0  # standard errors by which columns differ
+_FEW = 4  # categories that are named
+
+
+def text(found: Assessment) -> str:
+    """The whole assessment, in lines of at most 79 characters but for names."""
+    parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(_short(found)), ""]
+    for family in found.families:
+        parts += [f"{family.model} ({family.about})", "", *_table(found, family), "", *_bullets(_details(family)), ""]
+    if found.categories:
+        parts += ["Categories (exact, each column by itself)", *_bullets(map(_category, found.categories)), ""]
+    parts += ["What this does not know", *_bullets(unknown(found))]
+    return "\n".join(parts)
+
+
+def unknown(found: Assessment) -> list[str]:
+    """What the assessment does not know, in sentences."""
+    run, families = found.settings, " and a ".join(family.model for family in found.families)
+    n, rows = run["num_samples"], run["num_rows"]
+    said = [
+        f"Other models than a {families}: they may keep, and lose, other things.",
+        f"Other sizes. Models here are fitted to {n} rows of {rows}. Larger ones change more slowly: under replace a "
+        "Gaussian's variance falls by the factor 1 - 1/n in each generation (exact).",
+        f"What is after generation {run['num_generations'] - 1}.",
+        f"Data that change with time, and rows unlike these: fresh rows are drawn from the {rows} of this file.",
+        f"How other held-out rows would do: intervals are over {run['num_seeds']} repetitions, all of which share the "
+        f"{run['num_test']} held-out rows.",
+    ]
+    if found.categories:
+        said.append("How categories go with one another and with numbers.")
+    return said
+
+
+def _what_was_read(found: Assessment) -> str:
+    lines = list(found.source)
+    lines += [f"  column {name!r} {reason}, and is not assessed" for name, reason in found.left_out.items()]
+    return "\n".join([*lines, ""])
+
+
+def _what_was_run(found: Assessment) -> str:
+    run = found.settings
+    units = found.families[0].units
+    told = (
+        f"Generation 0 is fitted to {run['num_samples']} real rows, each later one to as many, through generation "
+        f"{run['num_generations'] - 1}; {run['num_seeds']} repetitions, {run['seconds']:.0f} s. The loss is the mean "
+        f"negative log-likelihood of {run['num_test']} held-out rows in {units}: one nat more, and a row is 2.7 times "
+        f"less likely. Intervals are of 95 %; the tolerance is {run['tolerance']:g} {units}."
+    )
+    return "\n".join([*textwrap.wrap(told, _WIDTH), ""])
+
+
+def _bullets(sentences: Iterable[str]) -> list[str]:
+    return [textwrap.fill(one, _WIDTH, initial_indent="- ", subsequent_indent="  ") for one in sentences]
+
+
+def _short(found: Assessment) -> Iterator[str]:
+    tolerance = found.settings["tolerance"]
+    for family in found.families:
+        replace = family.course("replace")
+        yield (
+            f"If each {family.model} learns from the rows of the last one alone (replace), its loss has grown by "
+            f"{tolerance:g} {_reached(replace)}, and by {_interval(replace)} in the end."
+        )
+    for family in found.families:
+        course = family.course("accumulate")
+        yield f"If all data are kept (accumulate), that of the {family.model} grows by {_interval(course)} in the end."
+    for family in found.families:
+        if family.needed:
+            yield f"Fresh rows, {family.model}: {family.needed!r}"
+
+
+def _reached(course: Course) -> str:
+    """When the growth exceeds the tolerance."""
+    if course.reached is None:
+        early = course.reached_early
+        return "in no generation" + (f" (at the earliest in generation {early})" if early is not None else "")
+    early, late = course.reached_early, course.reached_late
+    if early == late:
+        return f"in generation {course.reached}"
+    return f"in generation {course.reached} ({early} to {'after the last' if late is None else late})"
+
+
+def _interval(course: Course) -> str:
+    mean, error = course.growth.mean[-1], course.growth.standard_error[-1]
+    if not np.isfinite(mean):
+        return "an infinite amount, as some repetitions give a held-out row no density,"
+    return f"{mean:.3g} ({mean - SIGMAS * error:.3g} to {mean + SIGMAS * error:.3g})"
+
+
+def _table(found: Assessment, family: Family) -> list[str]:
+    length, tolerance = found.settings["num_generations"], found.settings["tolerance"]
+    shown = sorted({min(g, length - 1) for g in (1, 2, 5, 10)} | {length - 1})
+    wide = max(len(course.workflow) for course in family.courses)
+    header = f"{'growth of the loss in generation':{wide}}"
+    lines = [f"  {header}", f"  {'':{wide}}" + "".join(f"{g:>9}" for g in shown) + f"  over {tolerance:g} in"]
+    for course in family.courses:
+        cells = "".join(f"{course.growth.mean[g]:9.3g}" for g in shown)
+        reached = "-" if course.reached is None else str(course.reached)
+        lines.append(f"  {course.workflow:{wide}}{cells}  {reached}")
+    return lines
+
+
+def _details(family: Family) -> Iterator[str]:
+    metric, curves = family.spread
+    if "replace" in curves:
+        last = float(curves["replace"][-1])
+        verb = "shrinks" if last < curves["replace"][0] else "spreads"
+        others = ", ".join(f"{float(of[-1]):.3g} under {name}" for name, of in curves.items() if name != "replace")
+        yield (
+            f"Under replace it {verb}: its variance ends at {last:.3g} times that of the real rows ({others}). These "
+            f"are exact means, of {metric}."
+        )
+    if family.columns:
+        yield _which_column(family.columns)
+        yield _which_rows(family.columns)
+    if family.outlying:
+        first, last, error = family.outlying
+        moved = "rises" if last - first > _CLEAR * error else "falls" if first - last > _CLEAR * error else "stays"
+        yield (
+            f"The share of written rows that lie further out than {1 - TAIL:.0%} of the real ones {moved}: {first:.0%} "
+            f"at first, {last:.0%} in the end."
+        )
+    if (weights := family.weighting) is not None:
+        total = weights.num_fresh + weights.num_synthetic
+        yield (
+            f"Weights: with {weights.num_fresh} fresh rows beside {weights.num_synthetic} synthetic ones, the squared "
+            f"error of a fitted mean ends at {weights.equal:.3g} times that of {total} real rows; if a fresh row "
+            f"weighs {weights.ratio:.2g} times as much as a synthetic one, which is best, at {weights.best:.3g} times "
+            "(exact; of the mean alone)."
+        )
+    for workflow, diagnosis in family.diagnoses.items():
+        by_verdict = {
+            verdict: [one.definition for one in diagnosis if one.verdict == verdict]
+            for verdict in ("yes", "no", "cannot tell")
+        }
+        told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in by_verdict.items() if names)
+        yield f"Definitions of collapse that {workflow} meets. {told[0].upper()}{told[1:]}."
+
+
+def _which_column(columns: tuple[Column, ...]) -> str:
+    grown = [column.shift[1] - column.shift[0] for column in columns]
+    first, last = columns[0], columns[-1]
+    if len(columns) > 1 and grown[0] - grown[-1] < _CLEAR * np.hypot(first.shift[2], last.shift[2]):
+        return (
+            "No column changes clearly more than the others under replace: the cumulative distributions move by "
+            f"{first.shift[1]:.2f} in the end, {first.shift[0]:.2f} at first."
+        )
+    told = f"Under replace {first.name} changes most: its cumulative distribution moves by {first.shift[1]:.2f} in the "
+    told += f"end, {first.shift[0]:.2f} at first"
+    return told + (f"; {last.name} least, by {last.shift[1]:.2f} and {last.shift[0]:.2f}." if len(columns) > 1 else ".")
+
+
+def _which_rows(columns: tuple[Column, ...]) -> str:
+    """The end of a column at which most real rows are no longer covered."""
+    ends = [(column.name, side, getattr(column, side)) for column in columns for side in ("below", "above")]
+    name, side, (first, last, error) = max(ends, key=lambda end: end[2][1] - end[2][0])
+    if last - first < _CLEAR * error:
+        return "No end of a column is lost under replace."
+    end = "low" if side == "below" else "high"
+    return (
+        f"Lost first under replace are rows with {end} {name}: {last:.0%} of the real rows lie {side} the middle 95 % "
+        f"of what the models write in the end, {first:.0%} at first."
+    )
+
+
+def _category(column: Categories) -> str:
+    number, survivors = len(column.labels), column.survivors
+    told = f"{column.name}, {number} categories: {survivors['replace'][-1]:.3g} are left in the end under replace"
+    told += f", {survivors['accumulate'][-1]:.3g} under accumulate" if "accumulate" in survivors else ""
+    if (entropy := column.entropy.get("replace")) is not None:
+        told += f"; the entropy falls from {entropy[0]:.3g} to {entropy[-1]:.3g} nats under replace"
+    lost = column.lost()
+    if not lost:
+        return f"{told}. None is more likely lost than not."
+    named = ", ".join(f"{label!r}" for label in lost[:_FEW])
+    more = f" and {len(lost) - _FEW} more" if len(lost) > _FEW else ""
+    return f"{told}. More likely lost than not: {named}{more}. Fresh rows would bring them back."

@@ -21,6 +21,7 @@ ORDER = [
     {"tasks", "store"},
     {"theory"},
     {"sweeps", "plots"},
+    {"pages"},
     {"experiments", "validation", "guide"},
     {"studies"},
     {"cli"},
@@ -33,6 +34,7 @@ HEAVY = {
     "optax": ("language/", "tasks/transformer.py"),
     "orbax": ("sweeps/checkpoints.py",),
     "matplotlib": ("plots/", "studies/"),
+    "jinja2": ("pages/",),
 }
 
 # Where alone these functions and methods are called.
@@ -126,7 +128,7 @@ def test_terminal_and_disk_are_written_in_their_places(function):
 
 
 def test_import_stays_light():
-    heavy = ("flax", "optax", "orbax", "matplotlib", "xarray", "rich", "scipy", "zarr")
+    heavy = ("flax", "optax", "orbax", "matplotlib", "xarray", "rich", "scipy", "zarr", "jinja2")
     code = f"import sys, collapsejax; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -21,6 +21,7 @@ from . import compilation_cache
 from .diagnose import Diagnose
 from .info import Info
 from .plot import Plot
+from .report import Report
 from .reproduce import Reproduce
 from .run import run_command
 from .samples import Samples
@@ -105,6 +106,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     app.command(name="plot")(Plot)
     app.command(name="diagnose")(Diagnose)
     app.command(name="samples")(Samples)
+    app.command(name="report")(Report)
     app.command(name="validate")(Validate)
     app.command(name="reproduce")(Reproduce)
     complaint = io.StringIO()

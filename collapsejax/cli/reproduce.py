@@ -92,7 +92,7 @@ class Reproduce(Compiles):
                     finishing.append(threads.submit(finish, study, simulated))
             finally:
                 _tell(finishing)
-        print(f"wrote {out / 'index.md'}")
+        print(f"wrote {out / 'index.md'} and {out / 'index.html'}")
 
 
 def _tell(finishing: list[Future[str]]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 from ..store.figures import FigurePlace, figure_place
 from ..store.marks import check_ours, write_marked
+from ..store.pages import page_place
 from ..store.provenance import provenance
 from ..sweeps.run import Progress
 from . import output
@@ -32,8 +34,8 @@ class Validate(Compiles):
         num_seeds: seeds of each cell.
         seed: root of all randomness.
         only: gaussian, kde, regression, categorical or family: the cells of this task alone. Default: all.
-        out: JSON file for all comparisons; beside it a figure of the z-scores, of that name and .png. Older ones are
-            replaced.
+        out: JSON file for all comparisons; beside it a figure of the z-scores and a page, of that name and .png and
+            .html. Older ones are replaced.
         plant: scale one exact curve by 1 + PLANT, which has to make this fail.
     """
 
@@ -44,6 +46,8 @@ class Validate(Compiles):
     plant: float = 0.0
 
     def run(self) -> None:
+        from ..pages import html_of
+        from ..validation.page import validation_page
         from ..validation.validate import validate
 
         out = None if self.out is None else check_ours(self.out)
@@ -52,6 +56,7 @@ class Validate(Compiles):
         self.set_up_cache()
         with contextlib.ExitStack() as stack:
             figure = stack.enter_context(figure_place(out.with_suffix(".png"))) if out is not None else None
+            page = stack.enter_context(page_place(out.with_suffix(".html"))) if out is not None else None
             progress = stack.enter_context(output.progress())
             say = lambda doing, done, total: progress(
                 Progress(doing, done, total, done * self.num_seeds, total * self.num_seeds)
@@ -61,10 +66,17 @@ class Validate(Compiles):
             if out is not None:
                 write_marked(out, json.dumps(_as_json(report), indent=1).encode())
                 _draw(report, figure)
+                page.save(html_of(validation_page(report, self._command())))
         output.print_validation(report)
         if out is not None:
-            print(f"wrote {out}\nwrote {out.with_suffix('.png')}")
+            print("\n".join(f"wrote {out.with_suffix(suffix)}" for suffix in (".json", ".png", ".html")))
         sys.exit(0 if report.passed else 1)
+
+    def _command(self) -> str:
+        words = ["--num-seeds", str(self.num_seeds), "--seed", str(self.seed)]
+        words += [] if self.only is None else ["--only", self.only]
+        words += ["--plant", str(self.plant)] if self.plant else []
+        return shlex.join(["collapsejax", "validate", *words, "--out", str(self.out)])
 
 
 def _as_json(report: Report) -> dict:

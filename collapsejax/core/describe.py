@@ -39,6 +39,47 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | jax.Array) and value.ndim > 0
 
 
+_SMALL = 1000  # numbers of an array that are recorded
+
+
+def own_classes(config: Any) -> dict[str, str]:
+    """The classes in a configuration that are not this package's: module and name, by what they are called."""
+    library = __name__.partition(".")[0]
+    kinds = [(name_of(part), type(part)) for part in _parts(config) if _is_config(part)]
+    return {
+        name: f"{kind.__module__}.{kind.__qualname__}"
+        for name, kind in kinds
+        if kind.__module__.partition(".")[0] != library
+    }
+
+
+def small_arrays(config: Any) -> dict[str, dict[str, Any]]:
+    """The numbers of the short arrays in a configuration, as JSON values, by the digest that describes them."""
+    arrays = [np.asarray(part) for part in _parts(config) if is_array(part)]
+    return {
+        describe(array)["sha256"]: {"dtype": str(array.dtype), "values": array.tolist()}
+        for array in arrays
+        if array.size <= _SMALL and array.dtype.kind in "biuf"
+    }
+
+
+def _is_config(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _parts(config: Any) -> Iterator[Any]:
+    """A configuration and all that is in it, however deep."""
+    yield config
+    if _is_config(config):
+        inner = [value for _, value in fields_of(config)]
+    elif isinstance(config, Mapping):
+        inner = list(config.values())
+    else:
+        inner = config if isinstance(config, list | tuple) else []
+    for part in inner:
+        yield from _parts(part)
+
+
 def describe(config: Any) -> Any:
     """A configuration as JSON values: a class by its `name` and fields, an array by its shape and a digest."""
     if dataclasses.is_dataclass(config):

@@ -34,7 +34,7 @@ def is_ours(path: Path) -> bool:
 
 
 def marked(content: bytes, suffix: str) -> bytes:
-    """A figure (.png, .pdf, .svg), a page (.md) or a JSON object with the digest of its content near its end.
+    """A figure (.png, .pdf, .svg), a page (.md, .html) or a JSON object with the digest of its content near its end.
 
     It is a comment, in a PNG a text, in JSON a field.
     """

@@ -1,86 +1,50 @@
-"""The index of reproduced studies, as Markdown, from a record of each."""
+"""The index of reproduced studies, as Markdown and as an HTML page, from a record of each."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..store.marks import check_ours, write_marked
+from ..pages import save_page
+from ..store.marks import check_ours, is_ours, write_marked
 from .catalogue import STUDIES
 from .findings import Number
+from .page import index_page
+from .record import RECORD, Record, read
 
-_INDEX, _RECORD = "index.md", "finding.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What is kept of a reproduced study, as finding.json in its folder.
-
-    Args:
-        study: its name.
-        title: what it is about.
-        citation: the paper.
-        claim: what the paper found.
-        form: in which form of the published protocol it was run.
-        num_seeds: seeds of every part.
-        found: what this run found, a sentence.
-        verdict: "verified", "falsified" or "open".
-        numbers: what that rests on.
-        figures: names of the figures, each there as .png and as .pdf.
-        folder: the folder's name.
-        seconds: how long it took.
-    """
-
-    study: str
-    title: str
-    citation: str
-    claim: str
-    form: str
-    num_seeds: int
-    found: str
-    verdict: str
-    numbers: list[Number]
-    figures: list[str]
-    folder: str
-    seconds: float
-
-    def write(self, folder: Path) -> None:
-        """Write it into a folder that is there."""
-        numbers = [one._asdict() | {"z": one.z} for one in self.numbers]
-        write_marked(folder / _RECORD, json.dumps(vars(self) | {"numbers": numbers}, indent=1).encode())
-
-
-def read(folder: Path) -> Record | None:
-    """The record in a folder; None where there is none, or one of another version of this package."""
-    try:
-        fields = json.loads((folder / _RECORD).read_text())
-        del fields["checksum_collapsejax"]
-        numbers = [Number(*(one[name] for name in Number._fields)) for one in fields["numbers"]]
-        return Record(**fields | {"numbers": numbers})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+_INDEX, _PAGE = "index.md", "index.html"
 
 
 def write_index(out: Path) -> Path:
-    """Write `out`/index.md from the records in the folders there; returns its path."""
-    records = [record for path in sorted(out.glob(f"*/{_RECORD}")) if (record := read(path.parent))]
+    """Write `out`/index.md, and index.html beside it, from the records in the folders there; returns the first."""
+    records = in_order(record for path in out.glob(f"*/{RECORD}") if (record := read(path.parent)))
     path = out / _INDEX
     write_marked(path, render(records).encode())
+    save_page(index_page(records, [_drawn(out / record.folder, record) for record in records], str(out)), out / _PAGE)
     return path
 
 
 def check_folders(out: Path, folders: Iterable[Path]) -> None:
     """Raise ValueError where an index or a record would take the place of a file of somebody else's."""
-    for path in (out / _INDEX, *(folder / _RECORD for folder in folders)):
+    for path in (out / _INDEX, out / _PAGE, *(folder / RECORD for folder in folders)):
         check_ours(path)
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """The records in the order of the studies, those of one study in that of their folders."""
+    places = {study.name: place for place, study in enumerate(STUDIES)}
+    return sorted(records, key=lambda record: (places.get(record.study, len(places)), record.folder))
+
+
+def _drawn(folder: Path, record: Record) -> dict[str, str]:
+    """The figures of a study as SVG by name, those of them that are there as they were drawn."""
+    files = {name: folder / f"{name}.svg" for name in record.figures}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items() if is_ours(file)}
 
 
 def render(records: Sequence[Record]) -> str:
     """A table with a line for each study, and a section for each with all its numbers and figures."""
-    places = {study.name: place for place, study in enumerate(STUDIES)}
-    records = sorted(records, key=lambda record: (places.get(record.study, len(places)), record.folder))
+    records = in_order(records)
     lines = ["# Published results, reproduced", ""]
     lines += [
         "| study | the paper found | this run found | verdict | the number behind it | seconds |",

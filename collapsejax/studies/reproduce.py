@@ -23,12 +23,13 @@ from ..experiments.synthetic_value import synthetic_value
 from ..loop import seed_keys
 from ..store import datasets
 from ..store.figures import save_figure
+from ..store.marks import write_marked
 from ..store.provenance import provenance
 from ..sweeps.exact_curves import exact_curves
 from ..sweeps.execution import Execution
 from ..sweeps.run import Progress, sweep
 from ..theory.outcomes import fixation_time
-from .index import Record, read
+from .record import Record, read
 from .study import CollapseTime, Part, PartResult, Results, Study, Sweep, ValueGrid
 
 Report = Callable[[Progress], None]
@@ -126,12 +127,15 @@ def write_up(study: Study, folder: Path, simulated: Simulated) -> float:
 
 
 def draw(study: Study, results: Results, folder: Path) -> list[str]:
-    """Write all figures of a study as PDF and PNG; returns their names."""
+    """Write all figures of a study as PNG, as PDF, and for the page as SVG; returns their names."""
+    from ..plots.svg import svg_text
+
     figures = study.figures(results)
     for name, figure in figures.items():
         for suffix in (".png", ".pdf"):
             save_figure(figure, folder / f"{name}{suffix}")
             figure.set_layout_engine("none")  # all is in its place by now
+        write_marked(folder / f"{name}.svg", svg_text(figure).encode())
     return list(figures)
 
 

@@ -61,12 +61,14 @@ class Grid(NamedTuple):
             of another workflow, have the same task and workflow objects.
         workflows: as given, each once.
         over: what was swept, as given.
+        swept: for each name in `over` the dimension that it makes.
     """
 
     dims: dict[str, list]
     cells: list[Cell]
     workflows: list[Workflow]
     over: dict[str, list]
+    swept: dict[str, str]
 
     def workflow_of(self, cell: Cell) -> str:
         """The label of a cell's workflow."""
@@ -123,10 +125,12 @@ def expand(
             (in_task if of_task else in_workflows)[name] = path
     swept = {**in_task, **in_workflows}
     _check_apart(swept)
-    dims = {_dimension(path, swept.values()): _labels(name, over[name]) for name, path in swept.items()}
+    dimension_of = {name: _dimension(path, swept.values()) for name, path in swept.items()}
+    dims = {dimension: _labels(name, over[name]) for name, dimension in dimension_of.items()}
     dims["workflow"] = _labels("workflows", workflows)
     if "num_samples" in over:
         dims["num_samples"] = _labels("num_samples", sizes)
+        dimension_of["num_samples"] = "num_samples"
     number = int(np.prod([len(labels) for labels in dims.values()], dtype=float))
     if number > MOST_CELLS:
         lengths = " x ".join(f"{len(labels)} {name}" for name, labels in dims.items())
@@ -136,7 +140,7 @@ def expand(
     indices = itertools.product(*(range(len(labels)) for labels in dims.values()))
     experiments = ((a, b, size) for a in tasks for group in lists for b in group for size in sizes)
     cells = [Cell(index, *experiment) for index, experiment in zip(indices, experiments, strict=True)]
-    return Grid(dims, cells, workflows, over)
+    return Grid(dims, cells, workflows, over, dimension_of)
 
 
 def _sizes(num_samples: int | None, over: Over) -> list[int]:

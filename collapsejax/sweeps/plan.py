@@ -16,7 +16,7 @@ import numpy as np
 from ..core.arguments import check_count
 from ..core.base import Array, Task, Workflow
 from ..core.checks import check_key, check_run, runs_in_turn
-from ..core.describe import describe
+from ..core.describe import describe, own_classes, small_arrays
 from ..results.dataset import RESERVED, SAMPLES, in_order
 from ..results.sketch import sketch_bytes
 from ..results.statistics import STATISTICS
@@ -177,7 +177,12 @@ def make_plan(
     texts = {"task", "workflows", "over", "key", SAMPLES} & {*configuration}
     attributes = configuration | {name: json.dumps(configuration[name]) for name in sorted(texts)}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    attributes |= {"num_seeds": num_seeds, "created": created, **provenance()}
+    attributes |= {
+        "num_seeds": num_seeds,
+        "created": created,
+        "origin": json.dumps(_origin(task, grid)),
+        **provenance(),
+    }
     most = _MOST_IN_TURN * len(devices) if first.task.long_running and settings.in_turn else num_seeds
     chunk = execution.chunk and int(execution.chunk)
     chunk = chunk or _choose_chunk(num_seeds, len(grid.cells), num_generations * len(metrics), share[1], settings, most)
@@ -191,6 +196,17 @@ def make_plan(
         fewer = f", or use at most num_seeds={fits}" if fits and not settings.summary else ""
         raise ValueError(f"keep={keep!r}: {size} of results are more than the memory that is free; give out{fewer}")
     return plan
+
+
+def _origin(task: Task, grid: Grid) -> dict[str, Any]:
+    """What descriptions leave out and `exact_curves` needs to make the grid again. It is no part of a fingerprint."""
+    configs = [task, grid.workflows, grid.over]
+    return {
+        "labels": grid.dims,
+        "swept": grid.swept,
+        "own_classes": own_classes(configs),
+        "arrays": small_arrays(configs),
+    }
 
 
 def _check(num_generations: int, num_seeds: int, keep: str, out: str | Path | None, share: tuple[int, int]) -> None:

@@ -312,3 +312,8 @@ _CURVES = {
     Categorical: _categorical,
     ExponentialFamily: _family,
 }
+
+
+def has_curves(task: str) -> bool:
+    """Whether there is theory for the library's task of this name, so that some of its curves may be known."""
+    return task in {kind.name for kind in _CURVES}

@@ -31,7 +31,7 @@ def test_command(capsys, tmp_path, monkeypatch):
     folder = out / "gaussian-quick"
     made = {path.name for path in folder.iterdir()}
     assert made == {"dim=1.zarr", "finding.json"} | {
-        f"dim=1{form}{suffix}" for form in ("", "-excess") for suffix in (".pdf", ".png")
+        f"dim=1{form}{suffix}" for form in ("", "-excess") for suffix in (".pdf", ".png", ".svg")
     }
     assert cj.open(folder / "dim=1.zarr").sizes["seed"] == 3
     before = json.loads((folder / "finding.json").read_text())
@@ -51,6 +51,9 @@ def test_command(capsys, tmp_path, monkeypatch):
     ):
         assert part in lines[0]
     assert "![collapse-times](discrete-quick/collapse-times.png)" in index
+    page = (out / "index.html").read_text()
+    assert page.count("<svg") == 3  # two of the one study, one of the other
+    assert f"collapsejax reproduce discrete --quick --out {out}" in page
     times = xr.open_zarr(out / "discrete-quick" / "num_outcomes=2.zarr")
     assert times.collapse_time.dims == ("num_samples", "seed")
 

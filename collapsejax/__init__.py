@@ -16,8 +16,10 @@ from .workflows import Accumulate, AccumulateSubsample, Augment, FreshData, Repl
 # Names whose modules are slow to import (xarray, matplotlib, scipy): resolved at their first use.
 _LATER = {
     "Execution": "sweeps.execution",
+    "assess": "experiments.assess",
     "diagnose": "results.diagnosis",
     "exact_curves": "sweeps.exact_curves",
+    "fresh_needed": "experiments.fresh_needed",
     "open": "store.datasets",
     "save": "store.datasets",
     "summarize": "results.dataset",

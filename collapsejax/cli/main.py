@@ -18,6 +18,7 @@ from tyro.extras import SubcommandApp
 
 from ..tasks import TASKS
 from . import compilation_cache
+from .assess import Assess
 from .diagnose import Diagnose
 from .info import Info
 from .plot import Plot
@@ -102,6 +103,7 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     run.__doc__ = "Simulate generations of models, each fitted to data that earlier ones generated."
     app.command(name="run")(run)
     app.command(name="sweep")(Sweep)
+    app.command(name="assess")(Assess)
     app.command(name="info")(Info)
     app.command(name="plot")(Plot)
     app.command(name="diagnose")(Diagnose)

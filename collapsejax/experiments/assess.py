@@ -116,6 +116,7 @@ def assess(
         **dict(seconds=round(time.perf_counter() - began, 1), versions=provenance()),
     )
     lines = str(dataclasses.replace(rows, left_out=())).splitlines()
+    left_out = {name: reason for name, reason in left_out.items() if name not in [one.name for one in texts]}
     return Assessment(tuple(lines), settings, families, texts, left_out | also_left_out)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from .columns import Column
 from .fresh_needed import FreshNeeded
 from .loss_growth import SIGMAS, LossGrowth
 from .weighting import Weighting
+
+if TYPE_CHECKING:
+    from ..pages.parts import Page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +105,11 @@ class Assessment:
     categories: tuple[Categories, ...] = ()
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Of the file or folder."""
+        return Path(self.settings["path"]).name
+
     def text(self) -> str:
         """What the numbers say, in plain words."""
         from .plain_words import text
@@ -109,6 +118,12 @@ class Assessment:
 
     def __str__(self) -> str:
         return self.text()
+
+    def page(self, command: str) -> Page:
+        """An HTML page of it, for `pages.html_of`; `command` repeats it."""
+        from .assessment_page import assessment_page
+
+        return assessment_page(self, command)
 
     def to_json(self) -> dict[str, Any]:
         """Every number, as lists and dictionaries; infinite ones and those that are not numbers are None."""

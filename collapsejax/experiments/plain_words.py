@@ -14,16 +14,17 @@ from .loss_growth import SIGMAS
 
 _WIDTH = 79
 _CLEAR = 3.0  # standard errors by which columns differ
+_VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and not judged are"}
 _FEW = 4  # categories that are named
 
 
 def text(found: Assessment) -> str:
     """The whole assessment, in lines of at most 79 characters but for names."""
-    parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(_short(found)), ""]
+    parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(short(found)), ""]
     for family in found.families:
-        parts += [f"{family.model} ({family.about})", "", *_table(found, family), "", *_bullets(_details(family)), ""]
+        parts += [f"{family.model} ({family.about})", "", *_table(found, family), "", *_bullets(details(family)), ""]
     if found.categories:
-        parts += ["Categories (exact, each column by itself)", *_bullets(map(_category, found.categories)), ""]
+        parts += ["Categories (exact, each column by itself)", *_bullets(map(category, found.categories)), ""]
     parts += ["What this does not know", *_bullets(unknown(found))]
     return "\n".join(parts)
 
@@ -48,6 +49,7 @@ def unknown(found: Assessment) -> list[str]:
 
 def _what_was_read(found: Assessment) -> str:
     lines = list(found.source)
+    lines += [f"  column {column.name!r} is assessed as {len(column.labels)} categories" for column in found.categories]
     lines += [f"  column {name!r} {reason}, and is not assessed" for name, reason in found.left_out.items()]
     return "\n".join([*lines, ""])
 
@@ -68,20 +70,40 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
     return [textwrap.fill(one, _WIDTH, initial_indent="- ", subsequent_indent="  ") for one in sentences]
 
 
-def _short(found: Assessment) -> Iterator[str]:
+def short(found: Assessment) -> Iterator[str]:
+    """The answer in a few sentences."""
     tolerance = found.settings["tolerance"]
     for family in found.families:
         replace = family.course("replace")
         yield (
-            f"If each {family.model} learns from the rows of the last one alone (replace), its loss has grown by "
-            f"{tolerance:g} {_reached(replace)}, and by {_interval(replace)} in the end."
+            f"If each {family.model} learns from rows of the last one alone (replace), its loss has grown by "
+            f"{tolerance:g} {_reached(replace)}; in the end it has {_change(replace)}."
         )
     for family in found.families:
         course = family.course("accumulate")
-        yield f"If all data are kept (accumulate), that of the {family.model} grows by {_interval(course)} in the end."
+        yield f"If all data are kept (accumulate), the loss of the {family.model} has {_change(course)} in the end."
     for family in found.families:
         if family.needed:
-            yield f"Fresh rows, {family.model}: {family.needed!r}"
+            yield _needed(family)
+
+
+def _needed(family: Family) -> str:
+    found = family.needed
+    bound = f"to keep the loss of the {family.model} within {found.tolerance:g} {found.units}"
+    interval = "exact" if found.exact else f"{percent(found.lower)} to {percent(found.upper)}"
+    if found.share == 0:
+        return f"No fresh rows are needed {bound} ({interval})."
+    if found.share == 1:
+        return f"All rows must be fresh {bound} ({interval})."
+    return (
+        f"At least {percent(found.share)} of the rows of every training set must be fresh {bound} ({interval}): "
+        f"{found.num_fresh} of {found.num_samples} in each generation."
+    )
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent."""
+    return f"{100 * share:.0f} %"
 
 
 def _reached(course: Course) -> str:
@@ -95,27 +117,42 @@ def _reached(course: Course) -> str:
     return f"in generation {course.reached} ({early} to {'after the last' if late is None else late})"
 
 
-def _interval(course: Course) -> str:
+def _change(course: Course) -> str:
     mean, error = course.growth.mean[-1], course.growth.standard_error[-1]
     if not np.isfinite(mean):
-        return "an infinite amount, as some repetitions give a held-out row no density,"
-    return f"{mean:.3g} ({mean - SIGMAS * error:.3g} to {mean + SIGMAS * error:.3g})"
+        return "become infinite, as some repetitions give a held-out row no density"
+    verb, sign = ("grown", 1) if mean >= 0 else ("fallen", -1)
+    low, high = sorted((sign * mean - SIGMAS * error, sign * mean + SIGMAS * error))
+    return f"{verb} by {sign * mean:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _table(found: Assessment, family: Family) -> list[str]:
     length, tolerance = found.settings["num_generations"], found.settings["tolerance"]
-    shown = sorted({min(g, length - 1) for g in (1, 2, 5, 10)} | {length - 1})
+    shown = shown_generations(length)
     wide = max(len(course.workflow) for course in family.courses)
-    header = f"{'growth of the loss in generation':{wide}}"
-    lines = [f"  {header}", f"  {'':{wide}}" + "".join(f"{g:>9}" for g in shown) + f"  over {tolerance:g} in"]
+    lines = [
+        "  growth of the loss in generation",
+        f"  {'':{wide}}" + "".join(f"{g:>9}" for g in shown) + f"  over {tolerance:g} in",
+    ]
     for course in family.courses:
-        cells = "".join(f"{course.growth.mean[g]:9.3g}" for g in shown)
+        cells = "".join(f"{number(course.growth.mean[g]):>9}" for g in shown)
         reached = "-" if course.reached is None else str(course.reached)
         lines.append(f"  {course.workflow:{wide}}{cells}  {reached}")
     return lines
 
 
-def _details(family: Family) -> Iterator[str]:
+def shown_generations(num_generations: int) -> list[int]:
+    """The generations of a table."""
+    return sorted({min(g, num_generations - 1) for g in (1, 2, 5, 10)} | {num_generations - 1})
+
+
+def number(growth: float) -> str:
+    """A growth with three decimals, or three digits where it is large."""
+    return f"{growth:.3f}" if abs(growth) < 10 else f"{growth:.3g}"
+
+
+def details(family: Family) -> Iterator[str]:
+    """What is behind the answer for one kind of model, in sentences."""
     metric, curves = family.spread
     if "replace" in curves:
         last = float(curves["replace"][-1])
@@ -132,8 +169,8 @@ def _details(family: Family) -> Iterator[str]:
         first, last, error = family.outlying
         moved = "rises" if last - first > _CLEAR * error else "falls" if first - last > _CLEAR * error else "stays"
         yield (
-            f"The share of written rows that lie further out than {1 - TAIL:.0%} of the real ones {moved}: {first:.0%} "
-            f"at first, {last:.0%} in the end."
+            f"The share of written rows that lie further out than {percent(1 - TAIL)} of the real ones {moved}: "
+            f"{percent(first)} at first, {percent(last)} in the end."
         )
     if (weights := family.weighting) is not None:
         total = weights.num_fresh + weights.num_synthetic
@@ -145,11 +182,11 @@ def _details(family: Family) -> Iterator[str]:
         )
     for workflow, diagnosis in family.diagnoses.items():
         by_verdict = {
-            verdict: [one.definition for one in diagnosis if one.verdict == verdict]
-            for verdict in ("yes", "no", "cannot tell")
+            words: [one.definition for one in diagnosis if one.verdict == verdict]
+            for verdict, words in _VERDICTS.items()
         }
-        told = "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in by_verdict.items() if names)
-        yield f"Definitions of collapse that {workflow} meets. {told[0].upper()}{told[1:]}."
+        told = "; ".join(f"{words} {', '.join(names)}" for words, names in by_verdict.items() if names)
+        yield f"Of the eight definitions of collapse, {workflow} {told}."
 
 
 def _which_column(columns: tuple[Column, ...]) -> str:
@@ -157,12 +194,14 @@ def _which_column(columns: tuple[Column, ...]) -> str:
     first, last = columns[0], columns[-1]
     if len(columns) > 1 and grown[0] - grown[-1] < _CLEAR * np.hypot(first.shift[2], last.shift[2]):
         return (
-            "No column changes clearly more than the others under replace: the cumulative distributions move by "
-            f"{first.shift[1]:.2f} in the end, {first.shift[0]:.2f} at first."
+            "No column changes clearly more than the others under replace: their cumulative distributions are off by "
+            f"about {first.shift[0]:.2f} at first and {first.shift[1]:.2f} in the end."
         )
-    told = f"Under replace {first.name} changes most: its cumulative distribution moves by {first.shift[1]:.2f} in the "
-    told += f"end, {first.shift[0]:.2f} at first"
-    return told + (f"; {last.name} least, by {last.shift[1]:.2f} and {last.shift[0]:.2f}." if len(columns) > 1 else ".")
+    told = f"Under replace {first.name} changes most: its cumulative distribution is off by {first.shift[0]:.2f} at "
+    told += f"first and {first.shift[1]:.2f} in the end"
+    if len(columns) > 1:
+        told += f"; {last.name} changes least, from {last.shift[0]:.2f} to {last.shift[1]:.2f}"
+    return f"{told}."
 
 
 def _which_rows(columns: tuple[Column, ...]) -> str:
@@ -173,12 +212,13 @@ def _which_rows(columns: tuple[Column, ...]) -> str:
         return "No end of a column is lost under replace."
     end = "low" if side == "below" else "high"
     return (
-        f"Lost first under replace are rows with {end} {name}: {last:.0%} of the real rows lie {side} the middle 95 % "
-        f"of what the models write in the end, {first:.0%} at first."
+        f"Lost first under replace are rows with {end} {name}: {percent(first)} of the real rows lie {side} the middle "
+        f"95 % of what the models write at first, {percent(last)} in the end."
     )
 
 
-def _category(column: Categories) -> str:
+def category(column: Categories) -> str:
+    """What becomes of a column of categories, in a few sentences."""
     number, survivors = len(column.labels), column.survivors
     told = f"{column.name}, {number} categories: {survivors['replace'][-1]:.3g} are left in the end under replace"
     told += f", {survivors['accumulate'][-1]:.3g} under accumulate" if "accumulate" in survivors else ""

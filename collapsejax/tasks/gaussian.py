@@ -214,7 +214,9 @@ class Gaussian(Task):
 
 
 def _held_out_nll(truth: GaussianTruth, params: GaussianParams) -> Array:
-    """Mean negative log-density of the held-out rows, (nats), (): with their mean c and covariance L L'
+    """Mean negative log-density of the held-out rows (nats), ().
+
+    With their mean c and covariance L L' it is
 
         d log(2 pi) / 2 + log |F| + (|F^-1 (c - m)|^2 + |F^-1 L|^2) / 2.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from ..results.metrics import metric_of
 from ..sources import Table, table
 from ..sources.table_files import read, read_texts
 from ..store.provenance import provenance
-from ..sweeps.run import Progress, Report, sweep
+from ..sweeps.run import Progress, Report
 from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
@@ -33,14 +32,14 @@ from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
 from .fresh_needed import found_share, search
 from .fresh_share import FreshShare
+from .validated_bandwidth import validated_bandwidth
 from .weighting import Weighting
 
 _FEWEST_ROWS = 30
 _MOST_SAMPLES = 200  # rows a generation, and
 _MOST_HELD_OUT = 300  # held-out rows: so many that two slow cores take some two minutes in all
 _WORK = 25 * 10**7  # kernels, times columns, of all seeds in one simulation
-_CANDIDATES = np.geomspace(1 / 16, 2, 11)  # bandwidths, in units of Scott's rule
-_VALIDATION = 0.2  # of the rows to fit to
+_SEARCHED = 15  # shares, about, that a search tries
 _SPREADS = {"gaussian": "trace_ratio", "kde": "cov_trace_ratio"}
 _NAMES = {"gaussian": "Gaussian", "kde": "KDE"}
 
@@ -87,11 +86,11 @@ def assess(
     check_list("fresh", fresh)
     for share in fresh:
         check_share("fresh", share)
-    tell = _Steps(progress)
+    shares = tuple(sorted({0.0, *map(float, fresh)}))
+    tell = _Steps(progress, 2 * (2 + len(shares) + _SEARCHED))
     rows, left_out = (source, {}) if isinstance(source, Table) else _read(Path(source), columns)
     n = min(_MOST_SAMPLES, len(rows.train) // 2) if num_samples is None else num_samples
     rows.check(n)
-    shares = tuple(sorted({0.0, *map(float, fresh)}))
     sizes = dict(num_samples=n, num_generations=num_generations)
     texts, also_left_out = _categories(rows, sizes)
     key = jax.random.key(0) if key is None else key
@@ -99,8 +98,7 @@ def assess(
     if num_seeds is None:
         work = num_generations * n * held_out.num_held_out * rows.dim
         num_seeds = max(100, min(500, _WORK // work))
-    tell("choosing the KDE's bandwidth")
-    bandwidth, about = _bandwidth(rows, n, key)
+    bandwidth, about = validated_bandwidth(rows, n)
     tasks = (Gaussian(source=held_out), KDE(held_out, bandwidth, num_test=held_out.num_held_out))
     keys = seed_keys(key, num_seeds)
     runs = [
@@ -149,39 +147,15 @@ def _categories(rows: Table, sizes: dict[str, int]) -> tuple[tuple[Categories, .
     return tuple(found), left_out
 
 
-def _bandwidth(rows: Table, num_samples: int, key: Array) -> tuple[float, str]:
-    """The bandwidth with the least loss on rows that it was not fitted to, none of them held out; and how it was found.
-
-    Validation rows are the first of the rows to fit to, which are in random order.
-    """
-    number = max(1, round(_VALIDATION * len(rows.train)))
-    inner = dataclasses.replace(rows, train=rows.train[number:], test=rows.train[: min(number, _MOST_HELD_OUT)])
-    n = min(num_samples, len(inner.train))
-    spread = math.sqrt(float(np.trace(rows.covariance)) / rows.dim)
-    candidates = spread * n ** (-1 / (rows.dim + 4)) * _CANDIDATES
-    losses = sweep(
-        KDE(inner, float(candidates[0]), num_test=inner.num_held_out),
-        ["replace"],
-        over={"bandwidth": [float(one) for one in candidates]},
-        **dict(num_samples=n, num_generations=1, num_seeds=20, key=key),
-    ).test_nll.mean("seed")
-    place = int(np.argmin(losses.values.ravel()))
-    bandwidth = float(f"{candidates[place]:.3g}")
-    about = f"bandwidth {bandwidth:g}, the best of {len(candidates)} on {inner.num_held_out} validation rows"
-    if place == 0:
-        about += ", the smallest of them: rows may repeat, or values be rounded"
-    return bandwidth, about + (", the largest of them" if place == len(candidates) - 1 else "")
-
-
 class _Steps:
     """Tells what is being done, and how many steps are done of all."""
 
-    def __init__(self, report: Report | None) -> None:
-        self._report, self._done = report, 0
+    def __init__(self, report: Report | None, expected: int) -> None:
+        self._report, self._done, self._expected = report, 0, expected
 
     def __call__(self, doing: str) -> None:
         if self._report:
-            self._report(Progress(doing, self._done, max(self._done + 1, 9), 0, 0))
+            self._report(Progress(doing, self._done, max(self._done + 1, self._expected), 0, 0))
         self._done += 1
 
 

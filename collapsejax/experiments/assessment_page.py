@@ -83,7 +83,8 @@ def _section(found: Assessment, family: Family) -> Section:
         moved = [(column.name, *column.shift) for column in family.columns[:_MOST_COLUMNS]]
         blocks.append(Picture.of(figures.column_changes(moved), f"Columns, {family.model}", told, told))
     blocks += [_growth_table(found, family), *_column_table(family)]
-    blocks += diagnosis_table(dict(family.diagnoses), "Definitions of model collapse, and whether each is met.")
+    if family.diagnoses:
+        blocks += diagnosis_table(dict(family.diagnoses), "Definitions of model collapse, and whether each is met.")
     return Section(family.model, blocks)
 
 

@@ -24,7 +24,7 @@ def made_up():
     courses = lambda slope: (
         Course.of("replace", 0.0, losses(slope), TOLERANCE),
         Course.of("accumulate", None, losses(-0.01), TOLERANCE),
-        Course.of("fresh share 0.3", 0.3, losses(0.02), TOLERANCE),
+        Course.of("fresh 0.3 (6 rows)", 0.3, losses(0.02), TOLERANCE),
     )
     needed = FreshNeeded(0.4, 0.35, 0.5, 0.05, False, 0.09, 0.01, TOLERANCE, "test_nll", "nats per row", 20, LENGTH, 20)
     columns = (
@@ -34,7 +34,7 @@ def made_up():
     spread = {"replace": np.linspace(1, 0.4, LENGTH), "accumulate": np.linspace(1, 0.9, LENGTH)}
     families = tuple(
         Family(
-            *(model, "one of two", "test_nll", "nats per row", courses(slope), needed, Weighting.of(8, 12)),
+            *(model, "one of two", "test_nll", "nats per row", courses(slope), needed, (Weighting.of(8, 12),)),
             *(("trace_ratio", spread), {}, columns, (0.05, 0.01, 0.001)),
         )
         for model, slope in (("Gaussian", 0.2), ("KDE", np.inf))

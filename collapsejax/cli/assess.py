@@ -21,19 +21,19 @@ from .signals import stopping
 
 @dataclasses.dataclass(frozen=True)
 class Assess(Compiles):
-    """Say what would become of a table if models learned from what models wrote, and how much fresh data that takes.
+    """Say what would become of your data if models learned from what models wrote, and how much fresh data that takes.
 
     Example: collapsejax assess customers.csv --html customers.html
 
     Args:
         file: table: a text with a line of names, .npy, .parquet or .xlsx. Columns are standardized, rows with missing
-            cells dropped, columns of text assessed as categories.
+            cells dropped, columns of text assessed as categories. Or a folder of text, in minutes.
         fresh: shares of new real rows in every training set after the first; 0 is replace.
-        tolerance: what the held-out loss may grow by, in nats a row.
+        tolerance: what the held-out loss may grow by, in nats a row, or of text a token.
         columns: names of columns of numbers. Default: all.
         num_samples: rows that each model is fitted to (n). Default: half of the rows, at most 200.
-        num_generations: models fitted one after the other (G).
-        num_seeds: independent repetitions (S). Default: 100 to 500, the more the smaller the table is.
+        num_generations: models fitted one after the other (G). Default: 20; of text 8.
+        num_seeds: independent repetitions (S). Default: 100 to 500, the more the smaller the table is; of text 3.
         seed: root of all randomness.
         json: file for all numbers. An older one is replaced.
         html: page to write: figures, tables, settings, methods. An older one is replaced.
@@ -44,7 +44,7 @@ class Assess(Compiles):
     tolerance: float = 0.1
     columns: optional(list[str], "NAME [NAME ...]") = None
     num_samples: optional(int, "INT") = None
-    num_generations: int = 20
+    num_generations: optional(int, "INT") = None
     num_seeds: optional(int, "INT") = None
     seed: int = 0
     json: optional(str, "FILE.json") = None

@@ -27,7 +27,8 @@ from ..sweeps.run import Progress, Report
 from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
-from .assessment import Assessment, Course, Family
+from .assess_text import assess_text, is_text
+from .assessment import Assessment, Course, Family, fresh_label
 from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
 from .fresh_needed import found_share, search
@@ -51,7 +52,7 @@ def assess(
     tolerance: float = 0.1,
     columns: Sequence[str] | None = None,
     num_samples: int | None = None,
-    num_generations: int = 20,
+    num_generations: int | None = None,
     num_seeds: int | None = None,
     key: Array | None = None,
     progress: Report | None = None,
@@ -64,14 +65,16 @@ def assess(
 
     Args:
         source: a file as for `collapsejax.sources.table`, whose columns are then standardized, and whose rows with
-            missing cells are dropped; or a `Table`.
+            missing cells are dropped; a `Table`; or text, a folder or a .md or .jsonl file as for
+            `collapsejax.sources.text`, to which small language models are fitted.
         fresh: shares of new real rows in every training set after the first. 0 is replace.
-        tolerance: what the loss may grow by, in nats a row.
+        tolerance: what the loss may grow by, in nats a row, or of text a token.
         columns: names of columns of numbers. Default: all.
         num_samples: rows that each model is fitted to (n). Default: half of the rows that there are, at most 200, so
             that others are left to be the fresh ones.
-        num_generations: models fitted (G), at least 8.
-        num_seeds: seeds (S), at least 10. Default: 100 to 500, the more the smaller the table is.
+        num_generations: models fitted (G), at least 8. Default: 20; of text 8.
+        num_seeds: seeds (S), at least 10. Default: 100 to 500, the more the smaller the table is. Of text at least 2,
+            and by default 3.
         key: the root of all randomness. Default: `jax.random.key(0)`.
         progress: called before and between simulations.
 
@@ -79,21 +82,42 @@ def assess(
         FileNotFoundError: there is no such file.
         ValueError: for files, as `table` does; for fewer than 30 rows; and for sizes and shares out of range.
     """
-    began = time.perf_counter()
-    check_count("num_generations", num_generations, least=8)
-    check_count("num_seeds", 10 if num_seeds is None else num_seeds, least=10)
     check_positive("tolerance", tolerance)
     check_list("fresh", fresh)
     for share in fresh:
         check_share("fresh", share)
-    shares = tuple(sorted({0.0, *map(float, fresh)}))
+    shares, key = tuple(sorted({0.0, *map(float, fresh)})), jax.random.key(0) if key is None else key
+    texts = not isinstance(source, Table) and is_text(Path(source))
+    num_generations = num_generations or (8 if texts else 20)
+    check_count("num_generations", num_generations, least=8)
+    sizes = dict(num_samples=num_samples, num_generations=num_generations)
+    if num_seeds is not None:
+        check_count("num_seeds", num_seeds, least=2 if texts else 10)
+    if texts:
+        options = dict(shares=shares, tolerance=tolerance, num_seeds=num_seeds or 3, key=key, progress=progress)
+        return assess_text(Path(source), **sizes, **options)
+    return _assess_table(source, columns, shares, tolerance, **sizes, num_seeds=num_seeds, key=key, progress=progress)
+
+
+def _assess_table(
+    source: str | Path | Table,
+    columns: Sequence[str] | None,
+    shares: tuple[float, ...],
+    tolerance: float,
+    *,
+    num_samples: int | None,
+    num_generations: int,
+    num_seeds: int | None,
+    key: Array,
+    progress: Report | None,
+) -> Assessment:
+    began = time.perf_counter()
     tell = _Steps(progress, 2 * (2 + len(shares) + _SEARCHED))
     rows, left_out = (source, {}) if isinstance(source, Table) else _read(Path(source), columns)
     n = min(_MOST_SAMPLES, len(rows.train) // 2) if num_samples is None else num_samples
     rows.check(n)
     sizes = dict(num_samples=n, num_generations=num_generations)
     texts, also_left_out = _categories(rows, sizes)
-    key = jax.random.key(0) if key is None else key
     held_out = dataclasses.replace(rows, test=rows.test[:_MOST_HELD_OUT])
     if num_seeds is None:
         work = num_generations * n * held_out.num_held_out * rows.dim
@@ -181,7 +205,7 @@ class _Run:
             results[workflow.name] = result.metrics
             courses.append(self._course(workflow.name, None, result))
         for share in self.shares[1:]:
-            name = f"fresh share {share:g}"
+            name = fresh_label(share, n)
             courses.append(self._course(name, share, self._run(FreshShare(share), name)))
         losses_at = lambda step: self._run(FreshShare(step / steps), "least fresh share").metrics["test_nll"]
         found = search(losses_at, steps, self.tolerance)
@@ -189,7 +213,7 @@ class _Run:
         loss, written = metric_of("test_nll"), replaced.recorded
         return Family(
             *(_NAMES[self.task.name], self.about, loss.name, loss.units, tuple(courses), needed),
-            *(_weighting(needed.num_fresh, n), self._spread(), self._diagnoses(results)),
+            *(_weightings([*self.shares, needed.share], n), self._spread(), self._diagnoses(results)),
             *(columns_of(self.task.source.columns, written), first_and_last(written.outlying)),
         )
 
@@ -226,8 +250,10 @@ def _side_by_side(functions: Sequence[Callable[[], Family]]) -> tuple[Family, ..
             raise
 
 
-def _weighting(num_fresh: int, num_samples: int) -> Weighting | None:
-    return Weighting.of(num_fresh, num_samples - num_fresh) if 0 < num_fresh < num_samples else None
+def _weightings(shares: Sequence[float], num_samples: int) -> tuple[Weighting, ...]:
+    """Of each share that leaves rows of both kinds, ascending."""
+    numbers = sorted({round(share * num_samples) for share in shares} - {0, num_samples})
+    return tuple(Weighting.of(number, num_samples - number) for number in numbers)
 
 
 def _dataset(task: Task, results: dict[str, dict[str, np.ndarray]], num_samples: int) -> xr.Dataset:

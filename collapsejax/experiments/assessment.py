@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from ..pages.parts import Page
 
 
+def fresh_label(share: float, num_samples: int) -> str:
+    """The name of the workflow with a share of fresh rows, and how many they are."""
+    return f"fresh {share:g} ({round(share * num_samples)} rows)"
+
+
 @dataclasses.dataclass(frozen=True)
 class Course:
     """The held-out loss of one kind of model under one workflow.
@@ -63,11 +68,12 @@ class Family:
         loss, units: the held-out loss and its units.
         courses: of the loss, replace first.
         needed: the least share of fresh rows; None where it was not searched.
-        weighting: what weighting the fresh rows would bring; None without fresh rows.
+        weightings: what weighting the fresh rows would bring, for each number of them.
         spread: name of the metric of spread, and by workflow its exact means, (G,).
         diagnoses: by workflow.
         columns: what becomes of each under replace, the one that changes most first.
         outlying: share of rows that lie far out under replace, as in `Column`; 0.05 of the real ones do.
+        written: texts that models wrote under replace, by generation.
     """
 
     model: str
@@ -76,11 +82,12 @@ class Family:
     units: str
     courses: tuple[Course, ...]
     needed: FreshNeeded | None
-    weighting: Weighting | None
+    weightings: tuple[Weighting, ...]
     spread: tuple[str, Mapping[str, np.ndarray]]
     diagnoses: Mapping[str, Diagnosis]
     columns: tuple[Column, ...] = ()
     outlying: tuple[float, float, float] | None = None
+    written: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def course(self, workflow: str) -> Course:
         """That of a workflow."""

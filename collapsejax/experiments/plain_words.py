@@ -11,6 +11,7 @@ from .assessment import Assessment, Course, Family
 from .categories import Categories
 from .columns import TAIL, Column
 from .loss_growth import SIGMAS
+from .weighting import Weighting
 
 _WIDTH = 79
 _CLEAR = 3.0  # standard errors by which columns differ
@@ -83,8 +84,17 @@ def short(found: Assessment) -> Iterator[str]:
         course = family.course("accumulate")
         yield f"If all data are kept (accumulate), the loss of the {family.model} has {_change(course)} in the end."
     for family in found.families:
-        if family.needed:
-            yield _needed(family)
+        yield _needed(family) if family.needed else _least_tried(family, tolerance)
+
+
+def _least_tried(family: Family, tolerance: float) -> str:
+    """Of the shares of fresh rows that were tried, the least that is enough."""
+    tried = [course for course in family.courses if course.fresh]
+    enough = [course.workflow for course in tried if course.reached is None]
+    bound = f"keeps the loss of the {family.model} within {tolerance:g} {family.units}"
+    if not tried:
+        return "No share of fresh rows was tried."
+    return f"Of the shares tried, {enough[0]} is the least that {bound}." if enough else f"No share tried {bound}."
 
 
 def _needed(family: Family) -> str:
@@ -132,10 +142,10 @@ def _table(found: Assessment, family: Family) -> list[str]:
     wide = max(len(course.workflow) for course in family.courses)
     lines = [
         "  growth of the loss in generation",
-        f"  {'':{wide}}" + "".join(f"{g:>9}" for g in shown) + f"  over {tolerance:g} in",
+        f"  {'':{wide}}" + "".join(f"{g:>8}" for g in shown) + f"  over {tolerance:g} in",
     ]
     for course in family.courses:
-        cells = "".join(f"{number(course.growth.mean[g]):>9}" for g in shown)
+        cells = "".join(f"{number(course.growth.mean[g]):>8}" for g in shown)
         reached = "-" if course.reached is None else str(course.reached)
         lines.append(f"  {course.workflow:{wide}}{cells}  {reached}")
     return lines
@@ -148,6 +158,8 @@ def shown_generations(num_generations: int) -> list[int]:
 
 def number(growth: float) -> str:
     """A growth with three decimals, or three digits where it is large."""
+    if not np.isfinite(growth):
+        return "infinite"
     return f"{growth:.3f}" if abs(growth) < 10 else f"{growth:.3g}"
 
 
@@ -162,6 +174,8 @@ def details(family: Family) -> Iterator[str]:
             f"Under replace it {verb}: its variance ends at {last:.3g} times that of the real rows ({others}). These "
             f"are exact means, of {metric}."
         )
+    for generation, texts in family.written.items():
+        yield f"Under replace {generation} writes: {' / '.join(texts)}"
     if family.columns:
         yield _which_column(family.columns)
         yield _which_rows(family.columns)
@@ -172,14 +186,8 @@ def details(family: Family) -> Iterator[str]:
             f"The share of written rows that lie further out than {percent(1 - TAIL)} of the real ones {moved}: "
             f"{percent(first)} at first, {percent(last)} in the end."
         )
-    if (weights := family.weighting) is not None:
-        total = weights.num_fresh + weights.num_synthetic
-        yield (
-            f"Weights: with {weights.num_fresh} fresh rows beside {weights.num_synthetic} synthetic ones, the squared "
-            f"error of a fitted mean ends at {weights.equal:.3g} times that of {total} real rows; if a fresh row "
-            f"weighs {weights.ratio:.2g} times as much as a synthetic one, which is best, at {weights.best:.3g} times "
-            "(exact; of the mean alone)."
-        )
+    if family.weightings:
+        yield _weights(family.weightings)
     for workflow, diagnosis in family.diagnoses.items():
         by_verdict = {
             words: [one.definition for one in diagnosis if one.verdict == verdict]
@@ -187,6 +195,19 @@ def details(family: Family) -> Iterator[str]:
         }
         told = "; ".join(f"{words} {', '.join(names)}" for words, names in by_verdict.items() if names)
         yield f"Of the eight definitions of collapse, {workflow} {told}."
+
+
+def _weights(weightings: tuple[Weighting, ...]) -> str:
+    total = weightings[0].num_fresh + weightings[0].num_synthetic
+    parts = [
+        f"{one.num_fresh} fresh rows, {one.equal:.3g}, and {one.best:.3g} if each weighs {one.ratio:.2g} times as much "
+        "as a synthetic one"
+        for one in weightings
+    ]
+    return (
+        f"Weights that are best for a fitted mean, whose squared error in the long run is, in units of that of {total} "
+        f"real rows: with {'; with '.join(parts)} (exact)."
+    )
 
 
 def _which_column(columns: tuple[Column, ...]) -> str:
@@ -220,7 +241,10 @@ def _which_rows(columns: tuple[Column, ...]) -> str:
 def category(column: Categories) -> str:
     """What becomes of a column of categories, in a few sentences."""
     number, survivors = len(column.labels), column.survivors
-    told = f"{column.name}, {number} categories: {survivors['replace'][-1]:.3g} are left in the end under replace"
+    first, last = survivors["replace"][0], survivors["replace"][-1]
+    told = (
+        f"{column.name}: of {number} categories the first model has {first:.3g}, the last one {last:.3g} under replace"
+    )
     told += f", {survivors['accumulate'][-1]:.3g} under accumulate" if "accumulate" in survivors else ""
     if (entropy := column.entropy.get("replace")) is not None:
         told += f"; the entropy falls from {entropy[0]:.3g} to {entropy[-1]:.3g} nats under replace"

@@ -58,7 +58,13 @@ def _key_numbers(found: Assessment) -> Iterator[KeyNumber]:
 
 def _section(found: Assessment, family: Family) -> Section:
     tolerance = found.settings["tolerance"]
-    lines = {course.workflow: (course.growth.mean, course.growth.standard_error) for course in family.courses}
+    # A share of less than half a row is replace.
+    same = lambda course: course.fresh and not round(course.fresh * found.settings["num_samples"])
+    lines = {
+        course.workflow: (course.growth.mean, course.growth.standard_error)
+        for course in family.courses
+        if not same(course)
+    }
     about = f"Mean growth of the loss of the {family.model} since generation 0, with 95 % bands"
     blocks: list[Block] = [
         f"{family.about[0].upper()}{family.about[1:]}.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from .panels import draw_line, finish
 from .style import COLUMN_WIDTH, STYLE, Figure, colours, legend_below
@@ -28,12 +30,11 @@ def loss_growth(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: f
         figure = Figure(figsize=(COLUMN_WIDTH, 2.6))
         axis = figure.subplots()
         axis.set_xlabel("Generation, 0 = fitted to real rows")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         for (label, (mean, error)), colour in zip(lines.items(), colours(len(lines)), strict=True):
             finite = np.where(np.isfinite(mean), mean, np.nan)
             draw_line(axis, np.arange(len(mean)), finite, error, colour, label)
-        axis.axhline(tolerance, **_TOLERANCE, label="tolerance")
-        axis.set_yscale("symlog", linthresh=2 * tolerance, linscale=1)
-        finish(axis, f"Growth of the loss ({units})")
+        _finish_growth(axis, [mean for mean, _ in lines.values()], tolerance, units)
         legend_below(axis, "", columns=3)
     return figure
 
@@ -58,10 +59,8 @@ def growth_against_share(
         axis.axvspan(lower, upper, color="0.85", linewidth=0, zorder=0)
         axis.axvline(least, color="0.4", linewidth=0.8, zorder=1, label="least share, with its 95 % interval")
         axis.errorbar(share, mean, _BAND * error, fmt="o-", color=colour, linewidth=0.8, label="growth in the end")
-        axis.axhline(tolerance, **_TOLERANCE, label="tolerance")
-        axis.set_yscale("symlog", linthresh=2 * tolerance, linscale=1)
         axis.set(xlabel="Share of fresh rows", xlim=(-0.02, 1.02))
-        finish(axis, f"Growth of the loss ({units})")
+        _finish_growth(axis, [mean], tolerance, units)
         legend_below(axis, "", columns=2)
     return figure
 
@@ -102,9 +101,20 @@ def category_survival(survivors: Mapping[str, np.ndarray], name: str) -> Figure:
         for (label, left), colour in zip(survivors.items(), colours(len(survivors)), strict=True):
             axis.plot(np.arange(len(left)), left, color=colour, label=label)
         axis.set(xlabel="Generation, 0 = fitted to real rows", ylim=(0, None))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         finish(axis, f"Categories left of {_short(name)}")
         legend_below(axis, "", columns=3)
     return figure
+
+
+def _finish_growth(axis: Axes, means: Sequence[np.ndarray], tolerance: float, units: str) -> None:
+    """Draw the tolerance, and scale and label the axis of growth: linear up to twice the tolerance."""
+    axis.axhline(tolerance, **_TOLERANCE, label="tolerance")
+    axis.set_yscale("symlog", linthresh=2 * tolerance, linscale=1)
+    finite = np.concatenate([mean[np.isfinite(mean)] for mean in means])
+    axis.set_ylim(min(-tolerance, 1.3 * finite.min(initial=0)), max(4 * tolerance, 1.5 * finite.max(initial=0)))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    finish(axis, f"Growth of the loss ({units})")
 
 
 def _short(name: str, most: int = 24) -> str:

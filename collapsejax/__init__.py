@@ -20,8 +20,10 @@ _PLACES = {
 # Of grids and their results.
 _LATER = {
     "Execution": "sweeps.execution",
+    "assess": "experiments.assess",
     "diagnose": "results.diagnosis",
     "exact_curves": "sweeps.exact_curves",
+    "fresh_needed": "experiments.fresh_needed",
     "open": "store.datasets",
     "save": "store.datasets",
     "summarize": "results.dataset",

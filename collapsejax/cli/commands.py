@@ -63,6 +63,13 @@ COMMANDS = {
             "collapsejax sweep --task gaussian --help",
         ),
     ),
+    "assess": Command(
+        ("assess", "Assess"),
+        (
+            "collapsejax assess customers.csv --html customers.html",
+            "collapsejax assess letters/ --num-generations 5",
+        ),
+    ),
     "synthetic-value": Command(
         ("synthetic_value", "SyntheticValue"),
         ("collapsejax synthetic-value gaussian --dim 3 --num-real 10 100 --num-synthetic 10 100 1000",),

@@ -91,7 +91,7 @@ _REGISTRY = (
     Metric(
         "kl", "KL(fitted || true)", "nats", Loss(3, across_sizes=False), finite=False, short="KL(fitted || true) (nats)"
     ),
-    # Infinite where a tophat kernel, or a bandwidth of 0, gives a held-out row no density.
+    # Infinite where a tophat kernel, a bandwidth of 0 or a singular covariance gives a held-out row no density.
     Metric(
         "test_nll",
         "Negative log-likelihood of held-out rows",

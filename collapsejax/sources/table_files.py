@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.arguments import nearest
-from .cells import Column, number, read_columns
+from .cells import Column, is_missing, number, read_columns
 from .delimited import layout
 
 _UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
@@ -98,6 +98,23 @@ def read(path: Path, wanted: Sequence[str] | None, missing: str) -> Chosen:
         raise ValueError(f"{path}: {error}") from None
     others = tuple((name, reason) for name, reason in left_out.items() if name not in numbers)
     return Chosen(list(numbers), values, () if wanted else others, tuple(notes))
+
+
+def read_texts(path: Path) -> dict[str, list[str]]:
+    """By the name of each column of text its cells that are not missing, in the order of the rows.
+
+    Raises ValueError for a file that cannot be read.
+    """
+    try:
+        raw = _raw(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    texts = {}
+    for place, column in enumerate(raw.columns):
+        if column.name and not column.is_numeric and len(column.missing) < len(column.values):
+            cells = [raw.cell(row, place) for row in range(len(column.values))]
+            texts[column.name] = [cell for cell in cells if not is_missing(cell)]
+    return texts
 
 
 def _left_out(raw: Raw) -> dict[str, str]:

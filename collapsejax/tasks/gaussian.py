@@ -15,21 +15,33 @@ from ..core.pytree import static
 from ..data.moments import Moments, Origin
 from ..data.rows import Rows
 from ..numerics.batched import cholesky, solve_lower
-from ..numerics.factors import Factor
+from ..numerics.factors import Factor, triangle
 from ..numerics.random import normal, normal_log_density, wishart_factor
 from ..numerics.threefry import fused
+
+
+class HeldOut(NamedTuple):
+    """Held-out rows, of which a Gaussian's likelihood depends on the mean (d,) and a root L (d, d) of the covariance.
+
+    In the true standard deviations, `mean` being less the true one; L L' is divided by the number of rows.
+    """
+
+    mean: Array
+    root: Array
 
 
 class GaussianTruth(NamedTuple):
     """The true mean (d,) and covariance, as standard deviations (d,) and a factor (d, d) of the correlations.
 
-    `correlations` is None where they are the identity; `real` is what the source fixed for this seed.
+    `correlations` is None where they are the identity; `real` is what the source fixed for this seed; `held_out` is
+    None for a source without a limited number of held-out rows.
     """
 
     mean: Array
     scale: Array
     correlations: Array | None
     real: PyTree
+    held_out: HeldOut | None = None
 
 
 class GaussianParams(NamedTuple):
@@ -53,7 +65,9 @@ class Gaussian(Task):
     Metrics: `mean_sq_error`, squared distance of the fitted mean from the true one (units of the data squared);
     `trace_ratio`, trace of the fitted covariance over that of the true one; `logdet_ratio`, difference of their
     log-determinants (nats), -inf where the fit is singular; `kl`, divergence KL(fitted || true) (nats), +inf where it
-    is singular.
+    is singular. Where the source has so many held-out rows and no more, as a table has, also `test_nll`, the mean
+    negative log-likelihood of all of them (nats): +inf where the fit is singular, as it is to at most d rows, or so
+    narrow that float32 cannot hold it (above 3e38).
 
     Literal rows (`rows=True`, or a workflow that needs them) are float32 numbers: a spread that is smaller than some
     1e-6 of the rows' distance from the origin cannot be told from none, and counts as none. The exact law has no
@@ -109,7 +123,18 @@ class Gaussian(Task):
         mean, covariance = self.source.moments(real)
         scale = jnp.sqrt(jnp.diagonal(covariance))
         correlations = cholesky(covariance / scale[:, None] / scale[None, :])
-        return GaussianTruth(mean, scale, correlations, real), None
+        return GaussianTruth(mean, scale, correlations, real, self._held_out(real, mean, scale)), None
+
+    def _held_out(self, real: PyTree, mean: Array, scale: Array) -> HeldOut | None:
+        """The moments of all held-out rows, so that no generation costs more the more of them there are."""
+        count = self.source.num_held_out
+        if count is None:
+            return None
+        # All of them, whatever the key is: with one that is the same in every seed they are there once.
+        rows = self.source.sample_test(jax.random.key(0), real, count)
+        scaled = (rows - mean[None, :]) / scale[None, :]
+        centre = jnp.mean(scaled, axis=0)
+        return HeldOut(centre, triangle((scaled - centre[None, :]) / jnp.sqrt(jnp.asarray(count, float))))
 
     def sample_real(self, key: Array, truth: GaussianTruth, n: int) -> Array:
         if self.source is None:
@@ -179,12 +204,35 @@ class Gaussian(Task):
         below = jnp.tril(Factor(unit, params.factor.log_scale).dense(), -1)
         # KL of Gaussians, with the diagonal's x - 1 - log x taken as expm1(log x) - log x: it cancels near x = 1.
         divergence = jnp.sum(jnp.expm1(2 * log_pivots) - 2 * log_pivots) + jnp.sum(below**2) + jnp.sum(scaled_error**2)
-        return {
+        metrics = {
             "mean_sq_error": jnp.sum(error**2),
             "trace_ratio": jnp.sum(params.factor.dense() ** 2) / jnp.sum(truth.scale**2),
             "logdet_ratio": 2 * jnp.sum(log_pivots),
             "kl": divergence / 2,
         }
+        return metrics if truth.held_out is None else metrics | {"test_nll": _held_out_nll(truth, params)}
+
+
+def _held_out_nll(truth: GaussianTruth, params: GaussianParams) -> Array:
+    """Mean negative log-density of the held-out rows (nats), ().
+
+    With their mean c and covariance L L' it is
+
+        d log(2 pi) / 2 + log |F| + (|F^-1 (c - m)|^2 + |F^-1 L|^2) / 2.
+
+    Squares are exponentials of logarithms, as a factor's scales may be far outside of float32's range; what is larger
+    than that holds is +inf, and so is the loss of a singular fit.
+    """
+    held_out, scale = truth.held_out, truth.scale
+    centre = held_out.mean - (params.mean - truth.mean) / scale
+    pivots = jnp.diagonal(params.factor.unit)
+    singular = jnp.any(pivots == 0)
+    unit = params.factor.unit / scale[:, None] + jnp.diag(jnp.where(pivots == 0, 1.0, 0.0))
+    solved = solve_lower(unit, jnp.concatenate([held_out.root, centre[:, None]], axis=1))
+    squares = jnp.exp(2 * (jnp.log(jnp.abs(solved)) - params.factor.log_scale[:, None]))
+    loss = len(centre) / 2 * jnp.log(2 * jnp.pi) + jnp.sum(params.factor.log_pivots()) + jnp.sum(squares) / 2
+    # Not a number where parameters have left float32's range as well.
+    return jnp.where(singular | jnp.isnan(loss), jnp.inf, loss)
 
 
 def _draw_moments(key: Array, params: GaussianParams, n: Array) -> Moments:

@@ -155,3 +155,47 @@ def test_evaluate_against_plain_formulas(key):
     assert float(got["logdet_ratio"]) == pytest.approx(logdet, abs=1e-3)
     kl = (np.trace(ratio) + error @ np.linalg.solve(covariance, error) - 3 - logdet) / 2
     assert float(got["kl"]) == pytest.approx(kl, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def correlated_table(tmp_path_factory):
+    """A table of three columns in units that differ, far from 0 beside their spread."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3)) * [1, 10, 1000] + [5, 3, 1e5]
+    path = tmp_path_factory.mktemp("table") / "rows.csv"
+    np.savetxt(path, rows, delimiter=",", header="a,b,c", comments="")
+    return cj.sources.table(path)
+
+
+def _held_out(source, num_samples, num_generations, workflow=None):
+    keys = cj.seed_keys(jax.random.key(0), 3)
+    size = dict(num_samples=num_samples, num_generations=num_generations)
+    record = lambda truth, params, synthetic: (params.mean, params.factor.dense())
+    result = cj.run_seeds(keys, cj.Gaussian(source=source), workflow or cj.Replace(), **size, record=record)
+    return np.asarray(result.metrics["test_nll"], np.float64), result.recorded
+
+
+def test_held_out_loss_is_that_of_every_held_out_row(correlated_table):
+    """Against the log-density in float64, row by row."""
+    loss, (means, factors) = _held_out(correlated_table, 30, 12)
+    rows = np.asarray(correlated_table.test, np.float64)
+    for seed, generation in ((0, 0), (1, 5), (2, 11)):
+        factor = np.asarray(factors[seed, generation], np.float64)
+        scaled = np.linalg.solve(factor, (rows - np.asarray(means[seed, generation])).T)
+        log_density = -np.sum(scaled**2, axis=0) / 2 - np.linalg.slogdet(factor)[1] - 1.5 * np.log(2 * np.pi)
+        assert loss[seed, generation] == pytest.approx(-log_density.mean(), rel=1e-5)
+
+
+def test_held_out_loss_of_singular_and_of_collapsed_fits(correlated_table):
+    """Infinite, never NaN, also where a variance is beyond float32's range."""
+    assert np.isposinf(_held_out(correlated_table, 3, 3)[0]).all()
+    collapsed, _ = _held_out(correlated_table, 5, 300)
+    assert np.isfinite(collapsed[:, 0]).all()
+    assert np.isposinf(collapsed[:, -1]).all()
+    assert not np.isnan(collapsed).any()
+
+
+def test_held_out_loss_needs_held_out_rows(key):
+    task = cj.Gaussian(source=cj.sources.moons())
+    metrics = cj.run(key, task, cj.Replace(), num_samples=5, num_generations=1).metrics
+    assert "test_nll" not in metrics

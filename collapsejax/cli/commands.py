@@ -26,7 +26,7 @@ class Command(NamedTuple):
     def about(self) -> str:
         """What it does, in a sentence."""
         module, name = self.place
-        return declared.maker(f"cli/{module}.py", name).about
+        return declared.about(f"cli/{module}.py", name)
 
     def load(self) -> Any:
         """Its class, whose instances have a method `run`."""

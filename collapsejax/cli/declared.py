@@ -77,6 +77,11 @@ def maker(module: str, name: str) -> Maker:
     return _maker(_PACKAGE / module, name)
 
 
+def about(module: str, name: str) -> str:
+    """The first paragraph of the docstring of a class or function."""
+    return _about(_definition(_PACKAGE / module, name))
+
+
 def literal(module: str, variable: str) -> Any:
     """The value of a variable of a module, which is written there as it is."""
     return next(
@@ -128,8 +133,7 @@ def _imported(module: Path) -> dict[str, tuple[Path, str]]:
 
 @functools.cache
 def _maker(path: Path, name: str) -> Maker:
-    kinds = ast.ClassDef | ast.FunctionDef
-    node = next(node for node in _parsed(path).body if isinstance(node, kinds) and node.name == name)
+    node = _definition(path, name)
     text = ast.get_docstring(node) or ""
     parameters = docstring_parser.parse(text, docstring_parser.DocstringStyle.GOOGLE).params
     helps = {one.arg_name: " ".join((one.description or "").split()) for one in parameters}
@@ -139,8 +143,16 @@ def _maker(path: Path, name: str) -> Maker:
         field: Setting((*dict.fromkeys(_kinds(hint)),), known.get(field, _default(path, value)), helps.get(field, ""))
         for field, hint, value in (_fields(node) if is_class else _arguments(node))
     }
-    about = " ".join(text.partition("\n\n")[0].split())
-    return Maker(constants.get("name", name), about, settings, is_class, constants)
+    return Maker(constants.get("name", name), _about(node), settings, is_class, constants)
+
+
+def _definition(path: Path, name: str) -> ast.ClassDef | ast.FunctionDef:
+    kinds = ast.ClassDef | ast.FunctionDef
+    return next(node for node in _parsed(path).body if isinstance(node, kinds) and node.name == name)
+
+
+def _about(node: ast.ClassDef | ast.FunctionDef) -> str:
+    return " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
 
 
 def _constants(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:

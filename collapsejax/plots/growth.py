@@ -58,7 +58,7 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
                 axis.text(0.5, 0.5, "never above\nthe first", transform=axis.transAxes, ha="center", va="center")
             if known is not None:
                 for _, _, line in lines_of(known.sel(workflow=workflow), swept):
-                    axis.plot(line.iteration, np.where(line > 0, line, np.nan), **EXACT)
+                    axis.plot(line.iteration, np.where(line > 0, line, np.nan), gid="exact", **EXACT)
         finish(axes[0], f"Excess over the first: {dataset[metric].attrs.get('long_name', metric).lower()}")
         axes[len(axes) // 2].set_xlabel("Model-fitting iteration")
         for name in swept:

@@ -1,3 +1,4 @@
+import matplotlib
 import numpy as np
 
 import collapsejax as cj
@@ -19,6 +20,17 @@ def test_exact_lines_are_where_something_is_known():
         cj.plots.curves(results(curves), exact=known),
         cj.plots.excess(results(np.cumsum(curves, axis=3)), "test_nll", exact=known.cumsum("generation")),
     ):
-        lines = [[line for line in axis.lines if str(line.get_color()) == "0.15"] for axis in figure.axes]
+        lines = [[line for line in axis.lines if line.get_gid() == "exact"] for axis in figure.axes]
         finite = [sum(np.isfinite(line.get_ydata()).any() for line in of) for of in lines]
-        assert finite[:2] == [2, 2]
+        assert finite == [2, 2, 0]
+
+
+def test_exact_losses_against_shares_have_the_colours_of_their_points():
+    points = {name: np.array([[0.1, 0.2], [1.0, 2.0], [0.1, 0.1]]) for name in ("augment", "fresh-data", "weighted")}
+    exact = {name: np.array([[0.1, 0.2], [place, place]]) for place, name in enumerate(points, 1)}
+    del exact["augment"]
+    (axis,) = cj.plots.loss_against_share(points, exact).axes
+    lines = {line.get_ydata()[0]: line.get_color() for line in axis.lines if len(line.get_ydata()) == 2}
+    for place, container in enumerate(axis.containers, 1):
+        if place > 1:
+            np.testing.assert_allclose(lines[place], 0.6 * np.array(matplotlib.colors.to_rgb(container[0].get_color())))

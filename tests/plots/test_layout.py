@@ -67,8 +67,7 @@ def check_texts(figure):
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts if text.get_text().strip()]
     width, height = figure.bbox.size
     for text, box in boxes:
-        assert -1 <= box.x0 <= box.x1 <= width + 1, text
-        assert -1 <= box.y0 <= box.y1 <= height + 1, text
+        assert max(-box.x0, box.x1 - width, -box.y0, box.y1 - height) <= 1, text
     for (one, a), (other, b) in itertools.combinations(boxes, 2):
         apart = a.x1 <= b.x0 + 1 or b.x1 <= a.x0 + 1 or a.y1 <= b.y0 + 1 or b.y1 <= a.y0 + 1
         assert apart, f"{one!r} and {other!r}"

@@ -205,9 +205,10 @@ def _meant(name: str, known: Iterable[str]) -> str:
 def _one_line(box: str) -> str:
     """What tyro's framed message says, in a line: the flag, the value and what is wrong, or what was meant."""
     lines = [line.strip("│╰╯ ") for line in box.splitlines()[1:]]  # the first line is a title
-    first = " ".join(itertools.takewhile(lambda line: line.strip("─-"), lines))
+    is_text = lambda line: line.strip("─-")  # else part of the frame
+    first = " ".join(itertools.takewhile(is_text, itertools.dropwhile(lambda line: not is_text(line), lines)))
     if unknown := re.match(r"Unrecognized options: ([^,]+)", first):
-        known = [line.split()[0] for line in lines if line.startswith("--")]
+        known = [line.split()[0] for line in lines if re.match("--[a-z]", line)]
         if not unknown[1].startswith("-"):
             return f"{unknown[1]}: no flag or argument takes this value"
         return f"{unknown[1]}: there is no such flag" + (f"; did you mean {known[0]}?" if known else "")
@@ -215,6 +216,8 @@ def _one_line(box: str) -> str:
         return f"{missing[1]}: needs a value"
     if missing := re.match(r"Missing from .*?: (\S+)", first):
         return f"{missing[1]} is missing"
+    if wrong := re.match(r"invalid choice ('.*?') for argument '--(\S+)'\. Expected one of \((.*)\)", first):
+        return f"{wrong[2].replace('-', '_')}: {wrong[1]} is none of {wrong[3].rstrip(',')}"
     for kind, told in _TOLD.items():
         if wrong := re.match(rf"Error parsing --(\S+): {kind}: (.*)", first):
             return f"{wrong[1].replace('-', '_')}: {wrong[2]} {told}"

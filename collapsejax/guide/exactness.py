@@ -72,9 +72,9 @@ HEAD = """\
 
 `cj.theory.curve(task, workflow, num_samples=, num_generations=)` returns the exact mean over seeds of each metric in
 every generation, in float64 and without simulation. A metric whose mean is not known exactly is absent: nothing is
-approximated. `cj.theory.why_unknown`, with the same arguments, says of each of these why not. `cj.exact_curves` returns
-the curves of a whole grid, labelled as the results of `cj.sweep` are, and `cj.plots.curves(data, exact=...)` draws
-both.
+approximated. `cj.theory.why_unknown`, with the same arguments, says of each of these why not, as does the KeyError of
+asking for it. `cj.exact_curves` returns the curves of a whole grid, labelled as the results of `cj.sweep` are;
+`cj.summary(data)` has them beside the means, with z-scores; and `cj.plots.curves(data, exact=...)` draws both.
 
 The table shows which means are known, at temperature 1 and with the same number of samples n in every generation.
 Where a Gaussian's fit is singular in every seed, for n <= d and no later real data, the means are infinite, as all
@@ -102,7 +102,8 @@ Other functions of `collapsejax.theory`:
 `collapsejax validate` simulates about a hundred experiments with 10^5 seeds each and compares them with these curves in
 some minutes. It exits with code 1 if any |z| exceeds 5 or if the root mean square of all z leaves [0.8, 1.2].
 `--out report.json` writes all numbers and a figure, `--only kde` restricts the comparison to one task, and
-`--plant 0.01` scales one curve by 1 %, which must fail.
+`--plant 0.01` scales one curve by 1 %, which must fail. `cj.validate(task, workflow, num_samples=, num_generations=,
+num_seeds=, key=)` does the same for one pair, also of your own, with `exact=` for means that you know of it.
 """
 
 

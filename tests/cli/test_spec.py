@@ -207,9 +207,9 @@ def test_a_list_may_be_one_value():
 )  # fmt: skip
 def test_wrong_values(text, message):
     Path("s.toml").write_text(f"{GOOD}{text}\n")
+    command = Sweep.asked([])(sweep=Specification(), task={}, source={}, workflow={}, spec="s.toml", out="s")
     with pytest.raises(ValueError, match=re.escape(message)) as error:
-        empty = dict(sweep=Specification(), task={}, source={}, workflow={})
-        Sweep.asked([])(**empty, spec="s.toml", out="s").run()
+        command.run()
     assert str(error.value).startswith("s.toml: ") or "must lie" in message
     assert not Path("s").exists()
 

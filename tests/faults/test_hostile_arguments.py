@@ -10,7 +10,6 @@ import jax
 import pytest
 
 import collapsejax as cj
-from collapsejax.cli import reproduce, run, sweep, validate
 from collapsejax.cli.main import main
 from collapsejax.cli.schema import MAKERS, settings
 from collapsejax.tasks import TASKS
@@ -35,14 +34,11 @@ def folder(tmp_path, monkeypatch):
         raise Planned
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("collapsejax.sweeps.run.carry_out", stop)
-    for module, name in ((sweep, "carry_out"), (sweep, "rehearse"), (reproduce, "simulate")):
-        monkeypatch.setattr(module, name, stop)
+    for place in ("sweeps.run.carry_out", "sweeps.run.rehearse", "studies.reproduce.simulate"):
+        monkeypatch.setattr(f"collapsejax.{place}", stop)
     monkeypatch.setattr("collapsejax.validation.validate._compare", stop)
-    for module in (run, sweep, reproduce, validate):
-        monkeypatch.setattr(f"{module.__name__}.Compiles.set_up_cache", lambda self: None)
-    for module in (sweep, reproduce, validate):
-        monkeypatch.setattr(module, "chosen_devices", lambda number=None: jax.devices()[:1])
+    monkeypatch.setattr("collapsejax.cli.compilation_cache.Compiles.set_up_cache", lambda self: None)
+    monkeypatch.setattr("collapsejax.cli.devices.chosen_devices", lambda number=None: jax.devices()[:1])
     return tmp_path
 
 

@@ -165,7 +165,7 @@ def test_plots_and_tables_leave_text_samples_out(whole, capsys):
     cj.plots.curves(whole)
     with pytest.raises(ValueError, match=f"metric '{SAMPLES}'"):
         cj.plots.curves(whole, [SAMPLES])
-    output.print_tables(whole, None)
+    output.print_tables(whole, None, cj.exact_curves(whole))
     said = capsys.readouterr().out
     assert "noise: noise" in said
     assert SAMPLES not in said

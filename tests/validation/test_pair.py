@@ -1,0 +1,35 @@
+"""Z-scores of one pair of a task and a workflow, also of one's own."""
+
+import numpy as np
+import pytest
+from small import Small
+
+import collapsejax as cj
+
+SIZE = dict(num_samples=6, num_generations=4)
+
+
+def test_validate_a_pair(key):
+    size = dict(SIZE, num_seeds=400, key=key)
+    table = cj.validate(cj.Gaussian(2), "accumulate", **size)
+    assert list(table) == ["metric", "iteration", "mean", "standard_error", "exact", "z"]
+    assert set(table.metric) == {"trace_ratio", "mean_sq_error"}
+    assert table.z.abs().max() < 5
+    wrong = {"mean_sq_error": 1.5 * cj.theory.curve(cj.Gaussian(2), cj.Accumulate(), **SIZE)["mean_sq_error"]}
+    assert cj.validate(cj.Gaussian(2), "accumulate", **size, exact=wrong).z.abs().max() > 5
+
+
+def test_a_pair_of_ones_own(key):
+    """The mean of n numbers that are uniform on (-1, 1) is 0 in the mean, under every workflow."""
+    size = dict(SIZE, num_seeds=400, key=key)
+    table = cj.validate(Small(), "replace", **size, exact={"error": np.zeros(4)})
+    assert list(table.iteration) == [1, 2, 3, 4]
+    assert table.z.abs().max() < 5
+    with pytest.raises(ValueError, match=r"no mean of this task is known .*; give curves of your own"):
+        cj.validate(Small(), "replace", **size)
+    with pytest.raises(ValueError, match=r"exact\['error'\]: has shape \(3,\); give 4 means"):
+        cj.validate(Small(), "replace", **size, exact={"error": np.zeros(3)})
+    with pytest.raises(ValueError, match="metric 'eror': no such metric; did you mean 'error'"):
+        cj.validate(Small(), "replace", **size, exact={"eror": np.zeros(4)})
+    with pytest.raises(ValueError, match="num_seeds=99: must be at least 100"):
+        cj.validate(Small(), "replace", **(size | {"num_seeds": 99}), exact={"error": np.zeros(4)})

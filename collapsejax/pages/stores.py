@@ -70,7 +70,12 @@ def _figures(dataset: xr.Dataset, exact: xr.Dataset, outer: Sequence[str], lines
             label = f"{own[metric].attrs.get('long_name', metric)}{where}"
             under = ", ".join(map(str, own.workflow.values))
             about = f"{label}, against model-fitting iteration under {under}. The table of {metric} has the numbers."
-            blocks.append(Picture.of(curves(own, [metric], exact=known), label, about, f"{label} ({metric})"))
+            try:
+                figure = curves(own, [metric], exact=known)
+            except ValueError as error:  # more lines or panels than a figure can have
+                blocks.append(f"No figure of {metric}{where}: {error}.")
+            else:
+                blocks.append(Picture.of(figure, label, about, f"{label} ({metric})"))
     return blocks
 
 

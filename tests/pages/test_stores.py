@@ -5,7 +5,7 @@ import pytest
 from pages_made import S, results
 
 from collapsejax.core.describe import describe
-from collapsejax.pages import Facts, Picture, Table, html_of
+from collapsejax.pages import Facts, Picture, Table, html_of, stores
 from collapsejax.pages.cells import cells_of, label_of, some
 from collapsejax.pages.numbers import metric_table
 from collapsejax.pages.settings import in_words, meaning_of
@@ -75,6 +75,15 @@ def test_of_many_cells_some_are_shown():
     assert sum(isinstance(block, Picture) for block in figures) == 2 * 4
     assert figures[0] == "Lines: 6 of 10 values of sigma2."
     assert figures[1] == "Figures of 4 of 10 combinations of dim."
+
+
+def test_what_no_figure_can_show_is_said(monkeypatch):
+    def curves(dataset, metrics, exact):
+        raise ValueError("workflow: 40 lines in a panel")
+
+    monkeypatch.setattr(stores, "curves", curves)
+    figures = blocks(page_of(results({"workflow": ["replace"]})), "Figures")
+    assert figures[0] == "No figure of trace_ratio: workflow: 40 lines in a panel."
 
 
 def test_infinite_values_are_counted():

@@ -83,7 +83,7 @@ class Diagnosis:
         left = sum(widths) + 2 * len(widths)
         lines = [line for row in rows for line in _lines(row, widths, left, width)]
         title = textwrap.wrap(self.title, width, break_on_hyphens=False)
-        footnote = [f"* {PROBED}"] if any(one.about.startswith(PROBED) for one in self) else []
+        footnote = textwrap.wrap(f"* {PROBED}", width) if any(one.about.startswith(PROBED) for one in self) else []
         rule = "-" * min(max(map(len, lines)), width)
         return "\n".join([*title, lines[0], rule, *lines[1:], *footnote])
 

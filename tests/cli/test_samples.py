@@ -141,3 +141,18 @@ def test_stores_without_samples_say_how_to_get_them(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["samples", str(path)])
         assert capsys.readouterr().err.startswith(f"collapsejax: {path}: {message}")
+
+
+def test_real_text_is_above_generation_0(show, tmp_path):
+    corpus, letters = tmp_path / "corpus.jsonl", np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    documents = ["".join(letters[np.random.default_rng(k).integers(26, size=40)]) for k in range(30)]
+    corpus.write_text("".join(json.dumps({"text": document}) + "\n" for document in documents))
+    source = cj.sources.text(corpus, field="text", window=4)
+    lines = show(dataset_of(TEXTS, describe(source)), "--generations", "0", "--num", "2")
+    place = lines.index(next(line for line in lines if line[:2] == ["real", "text"]))
+    assert place < next(number for number, line in enumerate(lines) if line[0] == "0")
+    windows = {source.decode(row) for row in np.asarray(source.train)}
+    assert {*lines[place][2:]} < windows
+    assert not any(line[0] == "real" for line in show(dataset_of(TEXTS, describe(source)), "--generations", "1"))
+    corpus.write_text('{"text": "something else, which is not what it was"}\n' * 40)
+    assert not any(line[0] == "real" for line in show(dataset_of(TEXTS, describe(source))))

@@ -116,7 +116,7 @@ def commands(text):
             starts = place == 0 or words[place - 1] in {"&&", "||", "|", ";", "srun"}
             if starts and re.fullmatch(r"(.*/bin/)?collapsejax", word):
                 rest = words[place + 1 :]
-                end = next((k for k, other in enumerate(rest) if other in {"&&", "||", "|", ";"}), len(rest))
+                end = next((k for k, other in enumerate(rest) if other in {"&&", "||", "|", ";", ">"}), len(rest))
                 found.append(rest[:end])
     return found
 

@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+import types
 
 import pytest
 import rich.console
@@ -82,6 +83,28 @@ def test_python_shows_one_where_there_is_a_terminal(asked, terminal, there, key,
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     cj.sweep(Small(), ["replace"], **SIZE, key=key, progress=asked)
     assert ("1/1 cells, 3/3 seeds" in capsys.readouterr().err) == there
+
+
+def test_a_notebook_shows_a_line_that_goes(monkeypatch):
+    shows = []
+
+    class Handle:
+        def update(self, data, raw):
+            shows.append(data["text/plain"])
+
+    def display(data, raw, display_id):
+        shows.append(data["text/plain"])
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display_module := types.ModuleType("IPython.display"))
+    display_module.display = display
+    with shown(None) as report:
+        report(LONG)
+        time.sleep(2.5)
+    assert len(shows) >= 2
+    assert "elapsed" in shows[0]
+    assert shows[-1] == ""
 
 
 def test_a_function_is_called():

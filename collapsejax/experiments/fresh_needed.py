@@ -13,8 +13,8 @@ from ..core.arguments import check_count, check_positive, check_share
 from ..core.base import Array, Task
 from ..core.checks import check_run, check_task
 from ..loop import run_seeds, seed_keys
+from ..loop.memory import metric_names
 from ..results.metrics import LOSSES, check_metrics, metric_of
-from ..sweeps.memory import metric_names
 from ..sweeps.run import Progress, Report
 from ..theory import curve
 from ..workflows import FreshData

@@ -40,7 +40,9 @@ def test_colours_are_means_of_the_cells():
     figure = cj.plots.heatmap(data.isel(dim=0, num_samples=1), "trace_ratio", x="generation", y="workflow")
     wanted = data.trace_ratio.isel(dim=0, num_samples=1).mean("seed")
     np.testing.assert_allclose(image_of(figure.axes[0]).get_array(), wanted)
-    with pytest.raises(ValueError, match=r"num_samples: 4 values are along no axis; choose one with .isel\(num_samples=0"):
+    with pytest.raises(
+        ValueError, match=r"num_samples: 4 values are along no axis; choose one with .isel\(num_samples=0"
+    ):
         cj.plots.heatmap(data.isel(dim=0), "trace_ratio", x="generation", y="workflow")
 
 

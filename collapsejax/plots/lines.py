@@ -35,12 +35,15 @@ class Line(NamedTuple):
 
 
 def shown_points(iterations: np.ndarray, log: bool) -> np.ndarray:
-    """Places of the iterations at which points are drawn, spread evenly over the axis."""
-    if len(iterations) <= _MOST_POINTS:
-        return np.arange(len(iterations))
-    spread = np.geomspace if log else np.linspace
-    wanted = spread(iterations[0], iterations[-1], _MOST_POINTS)
-    return np.unique([np.argmin(np.abs(iterations - one)) for one in wanted])
+    """Places of the iterations at which points are drawn: the first, the last, and others evenly over the axis."""
+    number = len(iterations)
+    if number <= _MOST_POINTS:
+        return np.arange(number)
+    if log:
+        wanted = np.geomspace(iterations[0], iterations[-1], _MOST_POINTS)
+        return np.unique([np.argmin(np.abs(iterations - one)) for one in wanted])
+    step = -(-(number - 1) // (_MOST_POINTS - 1))
+    return np.unique([0, *range(number - 1, -1, -step)])
 
 
 def nature(line: Line) -> str:

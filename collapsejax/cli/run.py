@@ -58,9 +58,9 @@ class Simulation:
         from ..results.metrics import check_metrics
         from ..sources import Table, Text
         from ..store.figures import figure_place
-        from ..sweeps.exact_curves import exact_curves
-        from ..sweeps.memory import metric_names
+                from ..sweeps.memory import metric_names
         from ..sweeps.run import sweep
+        from ..sweeps.summary import known_curves
         from ..workflows import find
         from . import output
         from .signals import stopping
@@ -84,7 +84,7 @@ class Simulation:
                 from .. import plots
 
                 figure.save(plots.curves(dataset, self.metric))
-        exact = exact_curves(dataset)
+        exact = known_curves(dataset)
         if self.json:
             output.print_json(output.statistics_of(dataset, self.metric, exact))
             return

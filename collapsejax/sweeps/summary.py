@@ -31,14 +31,15 @@ def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    exact = _known(data) if exact is None else exact
+    exact = known_curves(data) if exact is None else exact
     return pd.concat([_of_metric(data[name], exact.get(name)) for name in metrics_in(data)], ignore_index=True)
 
 
-def _known(data: xr.Dataset) -> xr.Dataset:
+def known_curves(data: xr.Dataset) -> xr.Dataset:
+    """`exact_curves(data)`, and no curve at all where results cannot say what made them."""
     try:
         return exact_curves(data)
-    except ValueError:  # results that do not say what made them
+    except ValueError:  # of classes of one's own, or of a table that has changed
         return xr.Dataset()
 
 

@@ -233,12 +233,13 @@ def test_tables_fit_the_terminal(width, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
     size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
     data = cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size)
-    output.print_tables(data, None, cj.exact_curves(data))
-    out = capsys.readouterr().out
-    assert "…" not in out
-    assert max(map(len, out.splitlines())) <= width
-    assert out.count("iteration") == 4
-    assert " 5 " in out
+    for full in (False, True):
+        output.print_tables(data, None, cj.exact_curves(data), full=full)
+        out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+        assert "…" not in out
+        assert max(map(len, out.splitlines())) <= width
+        assert out.count("iteration") in ((4, 8) if full else (4,))
+        assert " 5 " in out
 
 
 def test_a_failing_run_leaves_nothing(folder, monkeypatch):

@@ -28,9 +28,10 @@ from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
 from .assess_text import assess_text, is_text
-from .assessment import Assessment, Course, Family, fresh_label
+from .assessment import Assessment
 from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
+from .findings import Course, Family, fresh_label
 from .fresh_needed import found_share, search
 from .fresh_share import FreshShare
 from .validated_bandwidth import validated_bandwidth

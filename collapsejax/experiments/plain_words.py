@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from .assessment import Assessment, Course, Family
 from .categories import Categories
 from .columns import TAIL, Column
+from .findings import Course, Family, Findings
 from .loss_growth import SIGMAS
 from .weighting import Weighting
 
@@ -19,7 +19,7 @@ _VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and not judg
 _FEW = 4  # categories that are named
 
 
-def text(found: Assessment) -> str:
+def text(found: Findings) -> str:
     """The whole assessment, in lines of at most 79 characters but for names."""
     parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(short(found)), ""]
     for family in found.families:
@@ -30,7 +30,7 @@ def text(found: Assessment) -> str:
     return "\n".join(parts)
 
 
-def unknown(found: Assessment) -> list[str]:
+def unknown(found: Findings) -> list[str]:
     """What the assessment does not know, in sentences."""
     run, families = found.settings, " and a ".join(family.model for family in found.families)
     n, rows = run["num_samples"], run["num_rows"]
@@ -48,14 +48,14 @@ def unknown(found: Assessment) -> list[str]:
     return said
 
 
-def _what_was_read(found: Assessment) -> str:
+def _what_was_read(found: Findings) -> str:
     lines = list(found.source)
     lines += [f"  column {column.name!r} is assessed as {len(column.labels)} categories" for column in found.categories]
     lines += [f"  column {name!r} {reason}, and is not assessed" for name, reason in found.left_out.items()]
     return "\n".join([*lines, ""])
 
 
-def _what_was_run(found: Assessment) -> str:
+def _what_was_run(found: Findings) -> str:
     run = found.settings
     units = found.families[0].units
     told = (
@@ -71,7 +71,7 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
     return [textwrap.fill(one, _WIDTH, initial_indent="- ", subsequent_indent="  ") for one in sentences]
 
 
-def short(found: Assessment) -> Iterator[str]:
+def short(found: Findings) -> Iterator[str]:
     """The answer in a few sentences."""
     tolerance = found.settings["tolerance"]
     for family in found.families:
@@ -136,7 +136,7 @@ def _change(course: Course) -> str:
     return f"{verb} by {sign * mean:.3g} ({low:.3g} to {high:.3g})"
 
 
-def _table(found: Assessment, family: Family) -> list[str]:
+def _table(found: Findings, family: Family) -> list[str]:
     length, tolerance = found.settings["num_generations"], found.settings["tolerance"]
     shown = shown_generations(length)
     wide = max(len(course.workflow) for course in family.courses)

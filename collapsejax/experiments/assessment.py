@@ -28,7 +28,7 @@ class Assessment(Findings):
         """What the numbers say, in plain words."""
         return plain_words.text(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def page(self, command: str) -> Page:

@@ -145,8 +145,8 @@ def _methods(found: Findings) -> list[str]:
         "Accumulate-subsample: to a random part of these, as many as a batch has. Fresh share: to as many rows, of "
         "which that share is new real ones and the rest is of the last model.",
         "The least share is found by bisection with the same random numbers for all shares, each compared with models "
-        "of real rows alone in the same generation. Ends of its interval are where the growth, less and plus 1.96 "
-        "standard errors, meets the tolerance.",
+        "of real rows alone in the same generation. Ends of its interval are where those of the growth's "
+        "meet the tolerance.",
         "Exact means are those of collapsejax.theory, which does not simulate; a category's survival is that of the "
         "Wright-Fisher model.",
     ]

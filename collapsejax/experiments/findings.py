@@ -13,7 +13,7 @@ from ..results.verdict import Diagnosis
 from .categories import Categories
 from .columns import Column
 from .fresh_needed import FreshNeeded
-from .loss_growth import SIGMAS, LossGrowth
+from .loss_growth import LossGrowth
 from .weighting import Weighting
 
 
@@ -31,8 +31,8 @@ class Course:
         fresh: share of new real rows in every training set after the first; None for a workflow of another kind.
         mean, low, high: of the loss over the seeds its mean and the middle 95 %, (G,).
         growth: mean growth over generation 0, (G,), with standard errors.
-        reached: generation in which the growth exceeds the tolerance; None if in none. Then the same for the growth
-            plus and minus 1.96 standard errors: the ends of a 95 % interval.
+        reached: generation in which the growth exceeds the tolerance; None if in none. Then the same for the
+            upper and the lower ends of the growth's 95 % intervals.
     """
 
     workflow: str
@@ -51,7 +51,7 @@ class Course:
         losses = np.asarray(losses, np.float64)
         growth = LossGrowth.of(losses)
         low, high = np.quantile(losses, [0.025, 0.975], axis=0, method="nearest")
-        reached = (growth.generations(tolerance, sigmas) for sigmas in (0.0, SIGMAS, -SIGMAS))
+        reached = (growth.generations(tolerance, side) for side in (0, 1, -1))
         return cls(workflow, fresh, losses.mean(axis=0), low, high, growth, *reached)
 
 
@@ -91,7 +91,7 @@ class Family:
         return next(course for course in self.courses if course.workflow == workflow)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Findings:
     """What was found of data: the base class of `Assessment`.
 

@@ -10,7 +10,6 @@ import numpy as np
 from .categories import Categories
 from .columns import TAIL, Column
 from .findings import Course, Family, Findings
-from .loss_growth import SIGMAS
 from .weighting import Weighting
 
 _WIDTH = 79
@@ -34,10 +33,11 @@ def unknown(found: Findings) -> list[str]:
     """What the assessment does not know, in sentences."""
     run, families = found.settings, " and a ".join(family.model for family in found.families)
     n, rows = run["num_samples"], run["num_rows"]
+    law = " Under replace a Gaussian's variance falls by the factor 1 - 1/n in each generation (exact)."
+    law = law if "Gaussian" in families else ""
     said = [
         f"Other models than a {families}: they may keep, and lose, other things.",
-        f"Other sizes. Models here are fitted to {n} rows of {rows}. Larger ones change more slowly: under replace a "
-        "Gaussian's variance falls by the factor 1 - 1/n in each generation (exact).",
+        f"Other sizes. Models here are fitted to {n} rows of {rows}; of more rows they change more slowly.{law}",
         f"What is after generation {run['num_generations'] - 1}.",
         f"Data that change with time, and rows unlike these: fresh rows are drawn from the {rows} of this file.",
         f"How other held-out rows would do: intervals are over {run['num_seeds']} repetitions, all of which share the "
@@ -128,11 +128,11 @@ def _reached(course: Course) -> str:
 
 
 def _change(course: Course) -> str:
-    mean, error = course.growth.mean[-1], course.growth.standard_error[-1]
+    mean = course.growth.mean[-1]
     if not np.isfinite(mean):
         return "become infinite, as some repetitions give a held-out row no density"
     verb, sign = ("grown", 1) if mean >= 0 else ("fallen", -1)
-    low, high = sorted((sign * mean - SIGMAS * error, sign * mean + SIGMAS * error))
+    low, high = sorted(sign * course.growth.at(side)[-1] for side in (-1, 1))
     return f"{verb} by {sign * mean:.3g} ({low:.3g} to {high:.3g})"
 
 

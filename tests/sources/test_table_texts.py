@@ -11,6 +11,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.sources.cells import is_missing, number
+from collapsejax.sources.table_files import read_texts
 
 ROWS = ((1.5, 2.25), (-3.0, 1234.5), (0.5, 7.0), (2.0, 0.125), (9.0, -1.0))
 
@@ -209,3 +210,10 @@ def test_a_constant_feature_has_no_scaled_bandwidth(value, tmp_path):
     for rule in ("scott-scaled", "silverman-scaled"):
         loss = cj.sweep(cj.KDE(table, rule), ["replace"], **size).test_nll.values
         assert np.all(loss == math.inf)
+
+
+def test_texts_of_columns(tmp_path):
+    """The cells of columns of text that are there; a column of numbers with a few words is none."""
+    path = tmp_path / "people.csv"
+    path.write_text("name,age,home\nAnn,30,city\nBob,?,\nEve,old,village\nJoe,41,n/a\n")
+    assert read_texts(path) == {"name": ["Ann", "Bob", "Eve", "Joe"], "home": ["city", "village"]}

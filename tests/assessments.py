@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from collapsejax.experiments.assessment import Assessment, Course, Family
+from collapsejax.experiments.assessment import Assessment
 from collapsejax.experiments.categories import categories
 from collapsejax.experiments.columns import Column
+from collapsejax.experiments.findings import Course, Family
 from collapsejax.experiments.fresh_needed import FreshNeeded
 from collapsejax.experiments.weighting import Weighting
 

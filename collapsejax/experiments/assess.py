@@ -28,15 +28,17 @@ from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
 from .assess_text import assess_text, is_text
-from .assessment import Assessment, Course, Family, fresh_label
+from .assessment import Assessment
 from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
+from .findings import Course, Family, fresh_label
 from .fresh_needed import found_share, search
 from .fresh_share import FreshShare
 from .validated_bandwidth import validated_bandwidth
 from .weighting import Weighting
 
 _FEWEST_ROWS = 30
+_FEW_VALUES = 10  # of a column
 _MOST_SAMPLES = 200  # rows a generation, and
 _MOST_HELD_OUT = 300  # held-out rows: so many that two slow cores take some two minutes in all
 _WORK = 25 * 10**7  # kernels, times columns, of all seeds in one simulation
@@ -88,7 +90,8 @@ def assess(
         check_share("fresh", share)
     shares, key = tuple(sorted({0.0, *map(float, fresh)})), jax.random.key(0) if key is None else key
     texts = not isinstance(source, Table) and is_text(Path(source))
-    num_generations = num_generations or (8 if texts else 20)
+    if num_generations is None:
+        num_generations = 8 if texts else 20
     check_count("num_generations", num_generations, least=8)
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
     if num_seeds is not None:
@@ -116,6 +119,8 @@ def _assess_table(
     rows, left_out = (source, {}) if isinstance(source, Table) else _read(Path(source), columns)
     n = min(_MOST_SAMPLES, len(rows.train) // 2) if num_samples is None else num_samples
     rows.check(n)
+    if n < rows.dim + 2:
+        raise ValueError(f"num_samples={n}: is too few for {rows.dim} columns; choose fewer columns, or more rows")
     sizes = dict(num_samples=n, num_generations=num_generations)
     texts, also_left_out = _categories(rows, sizes)
     held_out = dataclasses.replace(rows, test=rows.test[:_MOST_HELD_OUT])
@@ -137,7 +142,7 @@ def _assess_table(
         **dict(num_seeds=num_seeds, tolerance=tolerance, fresh=shares, bandwidth=bandwidth),
         **dict(seconds=round(time.perf_counter() - began, 1), versions=provenance()),
     )
-    lines = str(dataclasses.replace(rows, left_out=())).splitlines()
+    lines = [*str(dataclasses.replace(rows, left_out=())).splitlines(), *_few_values(rows)]
     left_out = {name: reason for name, reason in left_out.items() if name not in [one.name for one in texts]}
     return Assessment(tuple(lines), settings, families, texts, left_out | also_left_out)
 
@@ -146,7 +151,11 @@ def _read(path: Path, columns: Sequence[str] | None) -> tuple[Table, dict[str, s
     """The table, standardized, of the columns that can be used; the others, and why they cannot."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; check the path")
-    names, values, others, _ = read(path, columns and list(columns), "drop")
+    try:
+        names, values, others, _ = read(path, columns and list(columns), "drop")
+    except ValueError as error:
+        hint = "; text to assess is a folder, or a .md or .jsonl file" if path.suffix == ".txt" else ""
+        raise ValueError(f"{error}{hint}") from None
     if len(values) < _FEWEST_ROWS:
         raise ValueError(f"{path}: {len(values)} rows without missing cells; an assessment needs {_FEWEST_ROWS}")
     left_out = dict(others)
@@ -159,10 +168,23 @@ def _read(path: Path, columns: Sequence[str] | None) -> tuple[Table, dict[str, s
     raise ValueError(f"{path}: every column of numbers is constant; give a table whose columns vary")
 
 
+def _few_values(rows: Table) -> list[str]:
+    """Columns that may be categories that are written as numbers, in words."""
+    numbers = {
+        name: len(np.unique(column)) for name, column in zip(rows.columns, np.asarray(rows.train).T, strict=True)
+    }
+    return [
+        f"  column {name!r} has {number} different values, and is taken for a number"
+        for name, number in numbers.items()
+        if number <= _FEW_VALUES
+    ]
+
+
 def _categories(rows: Table, sizes: dict[str, int]) -> tuple[tuple[Categories, ...], dict[str, str]]:
     """The columns of categories, and the columns of text that are none, with the reason."""
     found, left_out = [], {}
-    for name, cells in read_texts(Path(rows.path)).items():
+    there = Path(rows.path).is_file()  # a Table remembers no text
+    for name, cells in (read_texts(Path(rows.path)) if there else {}).items():
         column = categories(name, cells, **sizes)
         if isinstance(column, str):
             left_out[name] = column

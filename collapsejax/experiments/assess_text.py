@@ -18,7 +18,8 @@ from ..sweeps.plan import make_plan
 from ..sweeps.run import Progress, Report, carry_out, rehearse
 from ..tasks import Transformer
 from ..workflows import Accumulate, AccumulateSubsample, Replace
-from .assessment import Assessment, Course, Family, fresh_label
+from .assessment import Assessment
+from .findings import Course, Family, fresh_label
 from .fresh_share import FreshShare
 
 _MOST_SAMPLES = 256  # windows a generation

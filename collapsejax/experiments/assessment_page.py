@@ -9,15 +9,15 @@ import numpy as np
 from ..pages.diagnoses import diagnosis_table
 from ..pages.parts import Block, Bullets, Cell, Facts, KeyNumber, Page, Picture, Section, Table, with_error
 from ..plots import assessment as figures
-from .assessment import Assessment, Family
 from .categories import Categories
+from .findings import Family, Findings
 from .plain_words import category, details, number, percent, short, shown_generations, unknown
 
 _MOST_COLUMNS = 12  # of a figure
 _LOW, _HIGH = "below (first, last)", "above (first, last)"
 
 
-def assessment_page(found: Assessment, command: str) -> Page:
+def assessment_page(found: Findings, command: str) -> Page:
     """The page of an assessment; `command` repeats it."""
     settings = dict(found.settings)
     versions = settings.pop("versions")
@@ -41,14 +41,14 @@ def assessment_page(found: Assessment, command: str) -> Page:
     )
 
 
-def _read(found: Assessment) -> list[Block]:
+def _read(found: Findings) -> list[Block]:
     lines = [line.strip() for line in found.source[1:]]
     lines += [f"Column {column.name!r} is assessed as {len(column.labels)} categories." for column in found.categories]
     lines += [f"Column {name!r} {reason}, and is not assessed." for name, reason in found.left_out.items()]
     return [Bullets(lines)] if lines else []
 
 
-def _key_numbers(found: Assessment) -> Iterator[KeyNumber]:
+def _key_numbers(found: Findings) -> Iterator[KeyNumber]:
     for family in found.families:
         if family.needed:
             yield KeyNumber(percent(family.needed.share), f"least share of fresh rows, {family.model}")
@@ -56,7 +56,7 @@ def _key_numbers(found: Assessment) -> Iterator[KeyNumber]:
         yield KeyNumber(number(growth), f"{family.units} lost under replace in the end, {family.model}")
 
 
-def _section(found: Assessment, family: Family) -> Section:
+def _section(found: Findings, family: Family) -> Section:
     tolerance = found.settings["tolerance"]
     # A share of less than half a row is replace.
     same = lambda course: course.fresh and not round(course.fresh * found.settings["num_samples"])
@@ -94,7 +94,7 @@ def _section(found: Assessment, family: Family) -> Section:
     return Section(family.model, blocks)
 
 
-def _growth_table(found: Assessment, family: Family) -> Table:
+def _growth_table(found: Findings, family: Family) -> Table:
     shown = shown_generations(found.settings["num_generations"])
     rows: list[list[Cell]] = []
     for course in family.courses:
@@ -137,7 +137,7 @@ def _categories(columns: tuple[Categories, ...]) -> Iterator[Block]:
         yield Table([column.name, "share", "left in the end"], rows, "Probability of being left under replace, exact.")
 
 
-def _methods(found: Assessment) -> list[str]:
+def _methods(found: Findings) -> list[str]:
     return [
         "A loss is the mean negative log-likelihood of held-out rows. Its growth is the mean over repetitions of each "
         "one's loss less that of its generation 0, which was fitted to real rows.",
@@ -145,8 +145,8 @@ def _methods(found: Assessment) -> list[str]:
         "Accumulate-subsample: to a random part of these, as many as a batch has. Fresh share: to as many rows, of "
         "which that share is new real ones and the rest is of the last model.",
         "The least share is found by bisection with the same random numbers for all shares, each compared with models "
-        "of real rows alone in the same generation. Ends of its interval are where the growth, less and plus 1.96 "
-        "standard errors, meets the tolerance.",
+        "of real rows alone in the same generation. Ends of its interval are where those of the growth's "
+        "meet the tolerance.",
         "Exact means are those of collapsejax.theory, which does not simulate; a category's survival is that of the "
         "Wright-Fisher model.",
     ]

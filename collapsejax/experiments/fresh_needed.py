@@ -19,7 +19,7 @@ from ..sweeps.run import Progress, Report
 from ..theory import curve
 from ..workflows import FreshData
 from .fresh_share import FreshShare
-from .loss_growth import SIGMAS, LossGrowth
+from .loss_growth import LossGrowth
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -28,8 +28,8 @@ class FreshNeeded:
 
     Attributes:
         share: that share; 0 where no fresh rows are needed, 1 where no synthetic row is allowed.
-        lower, upper: ends of its 95 % interval, the shares at which the growth, less and plus 1.96 standard errors, is
-            within the tolerance. Equal to `share` where that is exact.
+        lower, upper: ends of its 95 % interval, the least shares at which the lower and the upper end of the growth's
+            own interval are within the tolerance. Equal to `share` where that is exact.
         precision: the shares that were told apart differ by this.
         exact: whether `share` is of exact means; else it is of means over seeds.
         growth: what the loss grows by with that share, at most, over all generations.
@@ -131,7 +131,7 @@ def fresh_needed(
         simulated = _Simulated(task, metric, sizes, seed_keys(key, num_seeds), steps, progress)
         found = search(simulated, steps, tolerance)
     else:
-        growth_at = lambda step: LossGrowth(exact(step), np.zeros(num_generations))
+        growth_at = lambda step: LossGrowth(exact(step), np.zeros(num_generations), 0.0)
         found = search_exact(growth_at, steps, tolerance)
     return found_share(found, steps, tolerance, task, metric, sizes, 0 if exact else num_seeds)
 
@@ -153,9 +153,9 @@ def search(losses_at: Callable[[int], np.ndarray], steps: int, tolerance: float)
     """
     losses_at = functools.cache(losses_at)
     growth_at = lambda step: LossGrowth.of(losses_at(step), losses_at(steps))
-    within = lambda sigmas: lambda step: growth_at(step).most(sigmas) <= tolerance
-    step = least(within(0.0), 0, steps)
-    return Found(step, least(within(-SIGMAS), 0, step), least(within(SIGMAS), step, steps), growth_at(step))
+    within = lambda side: lambda step: growth_at(step).most(side) <= tolerance
+    step = least(within(0), 0, steps)
+    return Found(step, least(within(-1), 0, step), least(within(1), step, steps), growth_at(step))
 
 
 def search_exact(growth_at: Callable[[int], LossGrowth], steps: int, tolerance: float) -> Found:

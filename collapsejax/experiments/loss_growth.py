@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 import numpy as np
-
-SIGMAS = 1.96  # standard errors in half a 95 % interval
+from scipy.special import stdtrit
 
 
 class LossGrowth(NamedTuple):
     """Mean growth of a loss over that of models fitted to real data alone, and its standard error, each (G,).
 
     A seed is compared with itself. Where the growth of some seed is infinite, or not a number, so is the mean.
+    `sigmas` are the standard errors in half a 95 % interval, by Student's t.
     """
 
     mean: np.ndarray
     standard_error: np.ndarray
+    sigmas: float
 
     @classmethod
     def of(cls, losses: np.ndarray, real: np.ndarray | None = None) -> Self:
@@ -31,13 +32,17 @@ class LossGrowth(NamedTuple):
             grown = losses - real
             mean, error = grown.mean(axis=0), grown.std(axis=0, ddof=1) / np.sqrt(len(grown))
         finite = np.isfinite(mean)
-        return cls(np.where(finite, mean, np.inf), np.where(finite, error, 0.0))
+        return cls(np.where(finite, mean, np.inf), np.where(finite, error, 0.0), float(stdtrit(len(losses) - 1, 0.975)))
 
-    def most(self, sigmas: float = 0.0) -> float:
-        """The largest growth of all generations, so many standard errors added to each."""
-        return float(np.max(self.mean + sigmas * self.standard_error))
+    def at(self, side: int) -> np.ndarray:
+        """The mean for a `side` of 0, (G,); for -1 and 1 the lower and the upper end of its 95 % interval."""
+        return self.mean + side * self.sigmas * self.standard_error
 
-    def generations(self, tolerance: float, sigmas: float = 0.0) -> int | None:
-        """The first generation in which the growth, so many standard errors added, is above a tolerance; or None."""
-        above = self.mean + sigmas * self.standard_error > tolerance
+    def most(self, side: int = 0) -> float:
+        """The largest growth of all generations, or that end of its interval."""
+        return float(np.max(self.at(side)))
+
+    def generations(self, tolerance: float, side: int = 0) -> int | None:
+        """The first generation in which the growth, or that end of its interval, is above a tolerance; or None."""
+        above = self.at(side) > tolerance
         return int(np.argmax(above)) if above.any() else None

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from .assessment import Assessment, Course, Family
 from .categories import Categories
 from .columns import TAIL, Column
-from .loss_growth import SIGMAS
+from .findings import Course, Family, Findings
 from .weighting import Weighting
 
 _WIDTH = 79
@@ -19,7 +18,7 @@ _VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and not judg
 _FEW = 4  # categories that are named
 
 
-def text(found: Assessment) -> str:
+def text(found: Findings) -> str:
     """The whole assessment, in lines of at most 79 characters but for names."""
     parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(short(found)), ""]
     for family in found.families:
@@ -30,14 +29,15 @@ def text(found: Assessment) -> str:
     return "\n".join(parts)
 
 
-def unknown(found: Assessment) -> list[str]:
+def unknown(found: Findings) -> list[str]:
     """What the assessment does not know, in sentences."""
     run, families = found.settings, " and a ".join(family.model for family in found.families)
     n, rows = run["num_samples"], run["num_rows"]
+    law = " Under replace a Gaussian's variance falls by the factor 1 - 1/n in each generation (exact)."
+    law = law if "Gaussian" in families else ""
     said = [
         f"Other models than a {families}: they may keep, and lose, other things.",
-        f"Other sizes. Models here are fitted to {n} rows of {rows}. Larger ones change more slowly: under replace a "
-        "Gaussian's variance falls by the factor 1 - 1/n in each generation (exact).",
+        f"Other sizes. Models here are fitted to {n} rows of {rows}; of more rows they change more slowly.{law}",
         f"What is after generation {run['num_generations'] - 1}.",
         f"Data that change with time, and rows unlike these: fresh rows are drawn from the {rows} of this file.",
         f"How other held-out rows would do: intervals are over {run['num_seeds']} repetitions, all of which share the "
@@ -48,14 +48,14 @@ def unknown(found: Assessment) -> list[str]:
     return said
 
 
-def _what_was_read(found: Assessment) -> str:
+def _what_was_read(found: Findings) -> str:
     lines = list(found.source)
     lines += [f"  column {column.name!r} is assessed as {len(column.labels)} categories" for column in found.categories]
     lines += [f"  column {name!r} {reason}, and is not assessed" for name, reason in found.left_out.items()]
     return "\n".join([*lines, ""])
 
 
-def _what_was_run(found: Assessment) -> str:
+def _what_was_run(found: Findings) -> str:
     run = found.settings
     units = found.families[0].units
     told = (
@@ -71,7 +71,7 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
     return [textwrap.fill(one, _WIDTH, initial_indent="- ", subsequent_indent="  ") for one in sentences]
 
 
-def short(found: Assessment) -> Iterator[str]:
+def short(found: Findings) -> Iterator[str]:
     """The answer in a few sentences."""
     tolerance = found.settings["tolerance"]
     for family in found.families:
@@ -128,15 +128,15 @@ def _reached(course: Course) -> str:
 
 
 def _change(course: Course) -> str:
-    mean, error = course.growth.mean[-1], course.growth.standard_error[-1]
+    mean = course.growth.mean[-1]
     if not np.isfinite(mean):
         return "become infinite, as some repetitions give a held-out row no density"
     verb, sign = ("grown", 1) if mean >= 0 else ("fallen", -1)
-    low, high = sorted((sign * mean - SIGMAS * error, sign * mean + SIGMAS * error))
+    low, high = sorted(sign * course.growth.at(side)[-1] for side in (-1, 1))
     return f"{verb} by {sign * mean:.3g} ({low:.3g} to {high:.3g})"
 
 
-def _table(found: Assessment, family: Family) -> list[str]:
+def _table(found: Findings, family: Family) -> list[str]:
     length, tolerance = found.settings["num_generations"], found.settings["tolerance"]
     shown = shown_generations(length)
     wide = max(len(course.workflow) for course in family.courses)

@@ -105,10 +105,21 @@ def test_invalid_arguments(path, options, message):
         cj.assess(path, **SIZE | options)
 
 
+def test_a_file_that_is_no_table(tmp_path):
+    """A text is not one, and the error says what to do."""
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Ann,\nit rains.\n")
+    with pytest.raises(ValueError, match="is a folder"):
+        cj.assess(path)
+
+
 def test_small_tables_are_refused(tmp_path):
     path = tmp_path / "few.csv"
     path.write_text("a,b\n" + "\n".join(f"{n},{n * n % 7}" for n in range(29)))
     with pytest.raises(ValueError, match="29 rows"):
         cj.assess(path)
+    path.write_text("a,b\n" + "\n".join(f"{n},{n * n % 7}" for n in range(40)))
+    with pytest.raises(ValueError, match="too few for 2 columns"):
+        cj.assess(path, num_samples=3)
     with pytest.raises(FileNotFoundError, match="no such file"):
         cj.assess(tmp_path / "none.csv")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from assessments import LENGTH, losses, made_up
 
-from collapsejax.experiments.assessment import Course
 from collapsejax.experiments.categories import categories
+from collapsejax.experiments.findings import Course
 from collapsejax.pages import html_of
 from collapsejax.theory import outcomes
 

@@ -11,6 +11,7 @@ import pytest
 
 import collapsejax as cj
 from collapsejax.sources.cells import is_missing, number
+from collapsejax.sources.table_files import read_texts
 
 ROWS = ((1.5, 2.25), (-3.0, 1234.5), (0.5, 7.0), (2.0, 0.125), (9.0, -1.0))
 
@@ -223,3 +224,10 @@ def test_lines_that_are_left_out_as_comments_are_told(tmp_path):
     path.write_text('name,b,c\n"plain",2,1\n# a remark\n"#1 of all",3,3\n"x",5,2\n"y",4,4\n"z",9,9\n')
     source = cj.sources.table(path)
     assert "2 lines that begin as comments do were skipped, the first is line 3" in str(source)
+
+
+def test_texts_of_columns(tmp_path):
+    """The cells of columns of text that are there; a column of numbers with a few words is none."""
+    path = tmp_path / "people.csv"
+    path.write_text("name,age,home\nAnn,30,city\nBob,?,\nEve,old,village\nJoe,41,n/a\n")
+    assert read_texts(path) == {"name": ["Ann", "Bob", "Eve", "Joe"], "home": ["city", "village"]}

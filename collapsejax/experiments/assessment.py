@@ -16,6 +16,7 @@ from .loss_growth import LossGrowth
 
 if TYPE_CHECKING:
     from ..pages.parts import Page
+    from ..plots.style import Figure
 
 
 class Assessment(Findings):
@@ -36,6 +37,15 @@ class Assessment(Findings):
         from .assessment_page import assessment_page
 
         return assessment_page(self, command)
+
+    def figure(self, model: str) -> Figure:
+        """A figure of the growth of the loss of one kind of model, as "KDE". Raises ValueError if there is none."""
+        from .assessment_page import growth_figure
+
+        family = next((family for family in self.families if family.model == model), None)
+        if family is None:
+            raise ValueError(f"model={model!r}: must be one of {', '.join(family.model for family in self.families)}")
+        return growth_figure(self, family)
 
     def to_json(self) -> dict[str, Any]:
         """Every number, as lists and dictionaries; infinite ones and those that are not numbers are None."""

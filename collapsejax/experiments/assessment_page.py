@@ -9,6 +9,7 @@ import numpy as np
 from ..pages.diagnoses import diagnosis_table
 from ..pages.parts import Block, Bullets, Cell, Facts, KeyNumber, Page, Picture, Section, Table, with_error
 from ..plots import assessment as figures
+from ..plots.style import Figure
 from .categories import Categories
 from .findings import Family, Findings
 from .plain_words import category, details, number, percent, short, shown_generations, unknown
@@ -58,19 +59,12 @@ def _key_numbers(found: Findings) -> Iterator[KeyNumber]:
 
 def _section(found: Findings, family: Family) -> Section:
     tolerance = found.settings["tolerance"]
-    # A share of less than half a row is replace.
-    same = lambda course: course.fresh and not round(course.fresh * found.settings["num_samples"])
-    lines = {
-        course.workflow: (course.growth.mean, course.growth.standard_error)
-        for course in family.courses
-        if not same(course)
-    }
     about = f"Mean growth of the loss of the {family.model} since generation 0, with 95 % bands"
     blocks: list[Block] = [
         f"{family.about[0].upper()}{family.about[1:]}.",
         Bullets(list(details(family))),
         Picture.of(
-            figures.loss_growth(lines, tolerance, family.units),
+            growth_figure(found, family),
             f"Growth of the loss, {family.model}",
             f"{about}; dashed: the tolerance. The numbers are in the table below.",
             f"{about}; dashed: the tolerance.",
@@ -92,6 +86,18 @@ def _section(found: Findings, family: Family) -> Section:
     if family.diagnoses:
         blocks += diagnosis_table(dict(family.diagnoses), "Definitions of model collapse, and whether each is met.")
     return Section(family.model, blocks)
+
+
+def growth_figure(found: Findings, family: Family) -> Figure:
+    """The figure of the growth of the loss of one kind of model."""
+    # A share of less than half a row is replace.
+    same = lambda course: course.fresh and not round(course.fresh * found.settings["num_samples"])
+    lines = {
+        course.workflow: (course.growth.mean, course.growth.standard_error)
+        for course in family.courses
+        if not same(course)
+    }
+    return figures.loss_growth(lines, found.settings["tolerance"], family.units)
 
 
 def _growth_table(found: Findings, family: Family) -> Table:

@@ -74,7 +74,7 @@ HEAD = """\
 every generation, in float64 and without simulation. A metric whose mean is not known exactly is absent: nothing is
 approximated. `cj.theory.why_unknown`, with the same arguments, says of each of these why not. `cj.exact_curves` returns
 the curves of a whole grid, labelled as the results of `cj.sweep` are: `cj.exact_curves(data)` those of results, which
-say of themselves what made them. `cj.plots.curves(data, exact=cj.exact_curves(data))` draws both, as `collapsejax plot`
+say of themselves what made them. `cj.plots.curves(data, exact=cj.exact_curves(data))` draws both, as the command `plot`
 does. Of classes of your own results keep the names alone; give these with `cj.exact_curves(task, workflows, ...)`.
 
 The table shows which means are known, at temperature 1 and with the same number of samples n in every generation.

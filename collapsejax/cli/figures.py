@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,20 +22,12 @@ class Look:
         split: draw a panel for each workflow; without, where lines are few, one panel has all of them.
         logx: draw iterations on a logarithmic axis.
         logy: draw metrics on logarithmic axes; without, those whose means span more than a decade and a half.
-        width: width of figures: column or page, of a two-column page, or slide.
     """
 
     no_exact: bool = False
     split: bool = False
     logx: bool = False
     logy: bool = False
-    width: Annotated[str, tyro.conf.arg(metavar="{column,page,slide}")] = "column"
-
-    def check(self) -> None:
-        """Raise ValueError for a width that there is not."""
-        from ..plots.style import width_of
-
-        width_of(self.width)
 
     def exact(self, dataset: xr.Dataset) -> xr.Dataset | None:
         """The exact curves of results; None where they are not wanted, or not known, of which a warning says why."""
@@ -57,11 +47,12 @@ class Look:
         metrics: Sequence[str] | None,
         against: xr.Dataset | None = None,
         exact: xr.Dataset | None = None,
+        width: str = "column",
     ) -> Figure:
         """The figure of results. The exact curves are found from what they say of themselves, unless they are given."""
         from .. import plots
 
         if exact is None:
             exact = self.exact(dataset)
-        axes = dict(split=self.split or None, logx=self.logx, logy=self.logy or None, width=self.width)
+        axes = dict(split=self.split or None, logx=self.logx, logy=self.logy or None, width=width)
         return plots.curves(dataset, metrics, exact=None if self.no_exact else exact, against=against, **axes)

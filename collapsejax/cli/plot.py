@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .figures import Look
 from .flags import optional, positional
@@ -29,12 +29,14 @@ class Plot:
         out: figure to write: .png, .pdf or .svg. An older one is redrawn. Default: the store's name and .png.
         metric: metrics to draw, a panel each. Default: all.
         against: another store, whose means are drawn for comparison.
+        width: of figures: column or page, those of a two-column page, or slide, with larger text.
     """
 
     store: positional("STORE")
     out: optional(str, "FILE") = None
     metric: optional(list[str], "NAME [NAME ...]") = None
     against: optional(str, "STORE") = None
+    width: Literal["column", "page", "slide"] = "column"
     figure: Look = dataclasses.field(default_factory=Look)
 
     def run(self) -> None:
@@ -44,7 +46,6 @@ class Plot:
         from ..store.figures import save_figure
         from ..store.files import check_name
 
-        self.figure.check()
         dataset = datasets.open(self.store)
         other = None if self.against is None else datasets.open(self.against)
         out = Path(self.store).with_suffix(".png") if self.out is None else Path(check_name(self.out))
@@ -70,7 +71,7 @@ class Plot:
             return
         for chosen, suffix in _combinations(dataset, swept[:-1]):
             against = other and other.sel({name: label for name, label in chosen.items() if name in other.dims})
-            yield suffix, self.figure.curves(dataset.sel(chosen), self.metric, against)
+            yield suffix, self.figure.curves(dataset.sel(chosen), self.metric, against, width=self.width)
 
     def _heat_maps(self, dataset: xr.Dataset, swept: list[str]) -> Iterator[tuple[str, Figure]]:
         from .. import plots
@@ -85,7 +86,7 @@ class Plot:
             for metric in self.metric or metrics_in(dataset):
                 yield (
                     f"{suffix}-{metric}",
-                    plots.heatmap(part, metric, **axes, exact=exact, width=self.figure.width),
+                    plots.heatmap(part, metric, **axes, exact=exact, width=self.width),
                 )
 
 

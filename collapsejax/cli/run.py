@@ -68,8 +68,6 @@ class Simulation:
         from .signals import stopping
 
         check_seed(self.seed)
-        if self.plot is not None:
-            self.figure.check()
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
         if self.out is not None and self.plot is not None and Path(self.out).resolve() == Path(self.plot).resolve():
             raise ValueError(f"out and plot are both {self.out}; choose two names")

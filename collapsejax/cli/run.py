@@ -58,7 +58,7 @@ class Simulation:
         from ..results.metrics import check_metrics
         from ..sources import Table, Text
         from ..store.figures import figure_place
-                from ..sweeps.memory import metric_names
+        from ..sweeps.memory import metric_names
         from ..sweeps.run import sweep
         from ..sweeps.summary import known_curves
         from ..workflows import find

@@ -118,6 +118,7 @@ def test_a_sweep_goes_on_after_the_last_generation(keep, whole, tmp_path):
     told = Told()
     resumed = cj.sweep(Warm(), WORKFLOWS, **options, progress=told)
     assert told.generations == ["4/5", "5/5"]
+    assert [doing.partition("resuming ")[2] for doing in told.said if "resuming" in doing] == ["at generation 3"]
     if keep == "seeds":
         assert_same(resumed, whole)
     else:

@@ -160,7 +160,7 @@ def number(growth: float) -> str:
     """A growth with three decimals, or three digits where it is large."""
     if not np.isfinite(growth):
         return "infinite"
-    return f"{growth:.3f}" if abs(growth) < 10 else f"{growth:.3g}"
+    return f"{round(growth, 3) + 0.0:.3f}" if abs(growth) < 10 else f"{growth:.3g}"  # no -0.000
 
 
 def details(family: Family) -> Iterator[str]:

@@ -19,7 +19,7 @@ from .weighting import Weighting
 
 def fresh_label(share: float, num_samples: int) -> str:
     """The name of the workflow with a share of fresh rows, and how many they are."""
-    return f"fresh {share:g} ({round(share * num_samples)} rows)"
+    return f"fresh {share:g} ({round(share * num_samples)} of {num_samples})"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -160,7 +160,7 @@ def number(growth: float) -> str:
     """A growth with three decimals, or three digits where it is large."""
     if not np.isfinite(growth):
         return "infinite"
-    return f"{growth:.3f}" if abs(growth) < 10 else f"{growth:.3g}"
+    return f"{round(growth, 3) + 0.0:.3f}" if abs(growth) < 10 else f"{growth:.3g}"  # no -0.000
 
 
 def details(family: Family) -> Iterator[str]:
@@ -200,13 +200,13 @@ def details(family: Family) -> Iterator[str]:
 def _weights(weightings: tuple[Weighting, ...]) -> str:
     total = weightings[0].num_fresh + weightings[0].num_synthetic
     parts = [
-        f"{one.num_fresh} fresh rows, {one.equal:.3g}, and {one.best:.3g} if each weighs {one.ratio:.2g} times as much "
-        "as a synthetic one"
+        f"with {one.num_fresh} of {total} fresh {one.equal:.3g}, and {one.best:.3g} if a fresh row weighs "
+        f"{one.ratio:.2g} times as much as a synthetic one"
         for one in weightings
     ]
     return (
-        f"Weights that are best for a fitted mean, whose squared error in the long run is, in units of that of {total} "
-        f"real rows: with {'; with '.join(parts)} (exact)."
+        "Weights: the squared error of a fitted mean is in the long run, in units of that of real rows alone, "
+        f"{'; '.join(parts)} (exact, and best for the mean)."
     )
 
 

@@ -56,7 +56,7 @@ def test_first_losses_are_those_of_all_real_rows(found, path):
 def test_workflows_and_shares(found):
     for family in found.families:
         growth = {course.workflow: course.growth.mean for course in family.courses}
-        half, whole = "fresh 0.5 (17 rows)", "fresh 1 (34 rows)"
+        half, whole = "fresh 0.5 (17 of 34)", "fresh 1 (34 of 34)"
         assert list(growth) == ["replace", "accumulate", "accumulate-subsample", half, whole]
         assert growth["replace"][-1] > growth[half][-1]
         assert growth["replace"][-1] > growth["accumulate"][-1]

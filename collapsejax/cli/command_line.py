@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray as xr
 
+from ..core.base import Workflow
 from ..core.describe import describe
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
@@ -78,7 +79,8 @@ def _text(workflow: Mapping[str, Any], over: Mapping[str, Any]) -> str:
     """A described workflow as commands write it, with settings that are neither swept nor as they are by default."""
     known = settings(type(WORKFLOWS[workflow["name"]]))
     texts = {name: value["name"] if isinstance(value, Mapping) else value for name, value in workflow.items()}
-    default = {name: getattr(setting.default, "name", setting.default) for name, setting in known.items()}
+    plain = lambda value: value.name if isinstance(value, Workflow) else value
+    default = {name: plain(setting.default) for name, setting in known.items()}
     given = [
         f"{name}={text}"
         for name, text in texts.items()

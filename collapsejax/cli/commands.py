@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import declared
@@ -16,11 +16,13 @@ class Command(NamedTuple):
         place: its module and its class there.
         examples: lines that its help text ends with.
         of_task: whether a task is named behind it, for each of which its class makes a command by its method `of`.
+        of_arguments: whether its flags depend on its arguments, for which its class makes them by its method `asked`.
     """
 
     place: tuple[str, str]
     examples: tuple[str, ...]
     of_task: bool = False
+    of_arguments: bool = False
 
     @property
     def about(self) -> str:
@@ -33,10 +35,10 @@ class Command(NamedTuple):
         module, name = self.place
         return getattr(importlib.import_module(f".{module}", __package__), name)
 
-    def complete(self) -> Any:
-        """Its class with all of its flags."""
+    def loaded_for(self, arguments: Sequence[str] = ()) -> Any:
+        """Its class with the flags that go with some arguments, or with all that it has."""
         kind = self.load()
-        return kind.asked([]) if hasattr(kind, "asked") else kind
+        return kind.asked(arguments) if self.of_arguments else kind
 
 
 def subcommands(command: Command) -> Iterator[tuple[str, Any]]:
@@ -62,6 +64,7 @@ COMMANDS = {
             "collapsejax sweep spec.toml --out g --dry-run",
             "collapsejax sweep --task gaussian --help",
         ),
+        of_arguments=True,
     ),
     "assess": Command(
         ("assess", "Assess"),

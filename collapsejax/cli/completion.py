@@ -34,7 +34,7 @@ class Completion:
         app = tyro.extras.SubcommandApp()
         for name, command in COMMANDS.items():
             if not command.of_task:
-                app.command(name=name)(command.complete())
+                app.command(name=name)(command.loaded_for())
                 continue
             of_tasks = tyro.extras.SubcommandApp()
             of_tasks.__doc__ = command.about

@@ -111,7 +111,7 @@ def _parse(arguments: Sequence[str]) -> Any:
         _fail(f"{name}: there is no such command; {_meant(name, COMMANDS)}; see collapsejax --help")
     command, path = COMMANDS[name], f"collapsejax {name}"
     if not command.of_task:
-        return _made(command.load(), path, command.examples, rest)
+        return _made(command.loaded_for(rest), path, command.examples, rest)
     task, *rest = rest or [""]
     if task in _HELP:
         _show(_tasks(name, command.about, command.examples))
@@ -127,7 +127,6 @@ def _made(kind: Any, path: str, examples: Sequence[str], arguments: Sequence[str
     """The command of this class with these arguments; leaves with its help text, or with what is wrong with them."""
     import tyro
 
-    kind = kind.asked(arguments) if hasattr(kind, "asked") else kind
     told, complaint = io.StringIO(), io.StringIO()
     try:
         with contextlib.redirect_stdout(told), contextlib.redirect_stderr(complaint):

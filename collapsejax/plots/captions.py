@@ -98,7 +98,8 @@ def _dim(task: Mapping[str, Any]) -> int | None:
     source = task.get("source") or {}
     if "columns" in source:
         return len(source["columns"])
-    known = task.get("dim", source.get("dim", getattr(SHAPES.get(source.get("name")), "dim", None)))
+    shape = SHAPES.get(source.get("name"))
+    known = task.get("dim", source.get("dim", shape and shape.dim))
     return known if isinstance(known, int) else None
 
 

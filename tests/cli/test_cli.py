@@ -449,7 +449,7 @@ def test_help_has_an_example_and_fits(command, columns, capsys, monkeypatch):
     for part in ("{None}", "[STR", "(default: )", "Args:"):
         assert part not in shown
     if "positional arguments" in shown:
-        assert re.search(r"usage: .*\b(STORE|STUDY|SPEC|bash)\b", shown)
+        assert re.search(r"usage: .*\b(STORE|STUDY|SPEC|FILE|bash)\b", shown)
 
 
 def test_no_arguments_are_a_call_for_help(capsys, monkeypatch):

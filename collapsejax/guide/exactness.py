@@ -75,8 +75,8 @@ every generation, in float64 and without simulation. A metric whose mean is not 
 approximated. `cj.theory.why_unknown`, with the same arguments, says of each of these why not, as does the KeyError of
 asking for it. `cj.exact_curves` returns the curves of a whole grid, labelled as the results of `cj.sweep` are:
 `cj.exact_curves(data)` those of results, which say of themselves what made them. `cj.summary(data)` has them beside the
-means, with z-scores; `cj.plots.curves(data, exact=cj.exact_curves(data))` draws both, as `collapsejax plot` does. Of
-classes of your own results keep the names alone; give these with `cj.exact_curves(task, workflows, ...)`.
+means, with z-scores; `cj.plots.curves(data, exact=cj.exact_curves(data))` draws both, as the command `plot`
+does. Of classes of your own results keep the names alone; give these with `cj.exact_curves(task, workflows, ...)`.
 
 The table shows which means are known, at temperature 1 and with the same number of samples n in every generation.
 Where a Gaussian's fit is singular in every seed, for n <= d and no later real data, the means are infinite, as all

@@ -1,1 +1,1 @@
-"""Experiments other than sweeps: the value of synthetic data, and the time until collapse."""
+"""Experiments other than sweeps: the value of synthetic data, time until collapse, need of fresh data, assessments."""

@@ -105,8 +105,8 @@ class Experiment(NamedTuple):
             law = None if self.rows else self.task.exact_law
             if m is not None and law is not None and law.one_size:
                 raise ValueError(
-                    f"workflow {self.workflow.name!r}: asks draw_real for {m} rows, and task {self.task.name!r} has to "
-                    "know that it asks for numbers of its own; set its class attribute own_sizes = True"
+                    f"workflow {self.workflow.name!r}: asks draw_real for {m} rows, which task {self.task.name!r} has "
+                    "to know before; set own_sizes = True in the class of the workflow"
                 )
             return self._draw_real(key, truth, n if m is None else m)
 

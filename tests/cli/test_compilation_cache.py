@@ -109,7 +109,7 @@ def test_where_nothing_can_be_written_a_run_compiles(folder, capsys):
     folder.parent.touch()
     main(RUN)
     out, err = capsys.readouterr()
-    assert "ran in" in out
+    assert "ran:" in out
     (line,) = (line for line in err.splitlines() if line.startswith("collapsejax: "))
     assert "compiled programs are not kept: " in line
     assert jax.config.jax_compilation_cache_dir is None
@@ -131,7 +131,7 @@ def test_a_folder_without_room_for_a_program_is_not_used(folder):
 def test_off(folder, capsys):
     main([*RUN, "--no-compilation-cache"])
     out, err = capsys.readouterr()
-    assert "ran in" in out
+    assert "ran:" in out
     assert "collapsejax: " not in err
     assert not folder.parent.exists()
 

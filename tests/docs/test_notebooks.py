@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,27 @@ def test_is_stored_as_it_ran(path):
     assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
     assert all(output.get("name") != "stderr" for output in outputs)
     assert path.stat().st_size < 300_000
+
+
+@each_notebook
+def test_figures_have_alternative_texts(path):
+    outputs = [
+        output for cell in code_cells(path) for output in cell["outputs"] if "image/png" in output.get("data", {})
+    ]
+    alternatives = [output["metadata"].get("image/png", {}).get("alt", "") for output in outputs]
+    assert [text for text in alternatives if len(text) < 40] == []
+
+
+@each_notebook
+def test_begins_with_its_answer(path):
+    """A title and a text, and then a cell that draws."""
+    words, answer = json.loads(path.read_text())["cells"][:2]
+    assert re.match(r"# .+\?\n\n\w", "".join(words["source"]))
+    assert any("image/png" in output.get("data", {}) for output in answer["outputs"])
+
+
+@each_notebook
+def test_lines_fit(path):
+    lines = [line for cell in json.loads(path.read_text())["cells"] for line in "".join(cell["source"]).splitlines()]
+    assert [line for line in lines if len(line) > 120] == []
+    assert "XLA_FLAGS" not in "".join(lines)

@@ -1,5 +1,7 @@
 import matplotlib
 import numpy as np
+import pytest
+import xarray as xr
 
 import collapsejax as cj
 from collapsejax.results.dataset import to_dataset
@@ -34,3 +36,13 @@ def test_exact_losses_against_shares_have_the_colours_of_their_points():
     for place, container in enumerate(axis.containers, 1):
         if place > 1:
             np.testing.assert_allclose(lines[place], 0.6 * np.array(matplotlib.colors.to_rgb(container[0].get_color())))
+
+
+def test_curves_of_ones_own_need_no_iterations():
+    data = results(np.random.default_rng(0).uniform(1, 2, (3, 1, 9, 6)))
+    own = xr.Dataset({"test_nll": ("generation", np.linspace(1, 2, 6))})
+    (axis,) = cj.plots.curves(data, exact=own, split=False).axes
+    for line in (line for line in axis.lines if line.get_gid() == "exact"):
+        np.testing.assert_array_equal(line.get_xdata(), range(1, 7))
+    with pytest.raises(ValueError, match=r"exact: \{'generation': 5\}; give curves along generation, 6"):
+        cj.plots.curves(data, exact=own.isel(generation=slice(5)))

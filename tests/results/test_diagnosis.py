@@ -268,7 +268,7 @@ def test_the_command_prints_one_for_each_workflow(tmp_path, capsys):
     main(["diagnose", str(tmp_path / "g"), "--workflow", "replace", "accumulate", "--against", "weighted"])
     out = capsys.readouterr().out
     assert [line.split(" (")[0] for line in out.splitlines() if "against" in line] == ["replace", "accumulate"]
-    assert out.count("against weighted, last generation; risk: kl") == 2
+    assert " ".join(out.split()).count("against weighted, last generation; risk: kl") == 2
     assert out.count("hallucinated data") == 2
     other = ["--baseline", str(tmp_path / "g"), "--against", "weighted", "--loss", "mean_sq_error"]
     main(["diagnose", str(tmp_path / "g"), *other])

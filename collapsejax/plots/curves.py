@@ -68,7 +68,7 @@ def curves(
     split = bool(swept) and dataset.sizes["workflow"] > 1 if split is None else split
     _check_number(dataset, metrics, swept, split)
     metrics = _chosen(dataset, metrics)
-    if exact is not None and "iteration" not in exact.coords:  # curves of one's own
+    if exact is not None and exact.data_vars and "iteration" not in exact.coords:  # curves of one's own
         if exact.sizes.get("generation") != dataset.sizes["generation"]:
             raise ValueError(f"exact: {dict(exact.sizes)}; give curves along generation, {dataset.sizes['generation']}")
         exact = exact.assign_coords(iteration=("generation", dataset.iteration.values))

@@ -64,7 +64,7 @@ def test_an_unknown_width_is_an_error(capsys):
     with pytest.raises(SystemExit) as leaving:
         main(["plot", "g.zarr", "--width", "colum"])
     assert leaving.value.code == 2
-    assert "width='colum': no such width; did you mean 'column'" in capsys.readouterr().err
+    assert "width: 'colum' is none of 'column', 'page', 'slide'" in capsys.readouterr().err
 
 
 def test_what_does_not_say_what_made_it_is_drawn_without_exact_curves(drawn, capsys):

@@ -135,12 +135,12 @@ class Reader(NamedTuple):
             cells = by_cell(self.manifest, examined)
             if all(self.has_summary(cell, shards) for cell, shards in cells.items()):
                 return dataset
-            parts = {cell: self.summary(shards) for cell, shards in cells.items() if shards}
+            parts = [(cell, self.summary(shards)) for cell, shards in cells.items() if shards]
         else:
             if not any(stored.unreliable for stored in examined):
                 return dataset
             there = [stored for stored in examined if stored.record and not stored.damaged]
-            parts = {(*one.shard.cell, slice(one.record.first, one.record.stop)): self.get(one) for one in there}
+            parts = [((*one.shard.cell, slice(one.record.first, one.record.stop)), self.get(one)) for one in there]
         return _filled(dataset, parts)
 
     def _shown(self, shard: Shard) -> list[str]:
@@ -175,11 +175,11 @@ def summary_path(path: Path, cell: tuple[int, ...]) -> Path:
     return path / "records" / f"{'.'.join(map(str, cell))}.json"
 
 
-def _filled(dataset: xr.Dataset, parts: Mapping[Any, Mapping[str, np.ndarray]]) -> xr.Dataset:
+def _filled(dataset: xr.Dataset, parts: Iterable[tuple[Any, Mapping[str, np.ndarray]]]) -> xr.Dataset:
     """A dataset with the values of `parts`, by place and name, and nothing in other places."""
     fill = lambda array: np.nan if array.dtype.kind == "f" else 0
     values = {name: np.full(array.shape, fill(array), array.dtype) for name, array in dataset.data_vars.items()}
-    for place, of_metrics in parts.items():
+    for place, of_metrics in parts:
         for name, array in of_metrics.items():
             values[name][place] = array
     return dataset.copy(data=values)

@@ -70,7 +70,7 @@ COMMANDS = {
         ("assess", "Assess"),
         (
             "collapsejax assess customers.csv --html customers.html",
-            "collapsejax assess letters/ --num-generations 5",
+            "collapsejax assess letters/ --num-generations 8",
         ),
     ),
     "synthetic-value": Command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from .assessment import Assessment
 from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
 from .findings import Course, Family, fresh_label
-from .fresh_needed import found_share, search
+from .fresh_needed import FreshNeeded, found_share, search
 from .fresh_share import FreshShare
 from .validated_bandwidth import validated_bandwidth
 from .weighting import Weighting
@@ -219,7 +220,6 @@ class _Run:
 
     def family(self) -> Family:
         n = self.sizes["num_samples"]
-        steps = min(n, 100)
         replaced = self._run(FreshShare(0.0), "replace")
         results, courses = {"replace": replaced.metrics}, [self._course("replace", 0.0, replaced)]
         for workflow in (Accumulate(), AccumulateSubsample()):
@@ -228,16 +228,33 @@ class _Run:
             courses.append(self._course(workflow.name, None, result))
         for share in self.shares[1:]:
             name = fresh_label(share, n)
-            courses.append(self._course(name, share, self._run(FreshShare(share), name)))
-        losses_at = lambda step: self._run(FreshShare(step / steps), "least fresh share").metrics["test_nll"]
-        found = search(losses_at, steps, self.tolerance)
-        needed = found_share(found, steps, self.tolerance, self.task, "test_nll", self.sizes, len(self.keys))
+            courses.append(self._course(name, share, self._run(FreshShare.of_rows(share, n), name)))
+        needed = self._needed()
         loss, written = metric_of("test_nll"), replaced.recorded
+        weighted = [*self.shares, needed.share] if needed else self.shares
         return Family(
             *(_NAMES[self.task.name], self.about, loss.name, loss.units, tuple(courses), needed),
-            *(_weightings([*self.shares, needed.share], n), self._spread(), self._diagnoses(results)),
+            *(
+                _weightings(weighted, n),
+                self._spread(),
+                self._diagnoses(results),
+            ),
             *(columns_of(self.task.source.columns, written), first_and_last(written.outlying)),
         )
+
+    def _needed(self) -> FreshNeeded | None:
+        """The least share of fresh rows; None where some model of real rows has an infinite loss, which cannot grow."""
+        n = self.sizes["num_samples"]
+        steps = min(n, 100)
+
+        @functools.cache
+        def losses_at(step: int) -> np.ndarray:
+            return self._run(FreshShare.of_rows(step / steps, n), "least fresh share").metrics["test_nll"]
+
+        if not np.isfinite(losses_at(steps)).all():
+            return None
+        found = search(losses_at, steps, self.tolerance)
+        return found_share(found, steps, self.tolerance, self.task, "test_nll", self.sizes, len(self.keys))
 
     def _course(self, workflow: str, fresh: float | None, result: Result) -> Course:
         return Course.of(workflow, fresh, result.metrics["test_nll"], self.tolerance)

@@ -14,7 +14,7 @@ from ..core.base import Array, Task
 from ..core.checks import check_run, check_task
 from ..loop import run_seeds, seed_keys
 from ..loop.memory import metric_names
-from ..results.metrics import LOSSES, check_metrics, metric_of
+from ..results.metrics import LOSSES, METRICS, Loss, check_metrics, metric_of
 from ..sweeps.run import Progress, Report
 from ..theory import curve
 from ..workflows import FreshData
@@ -100,7 +100,8 @@ def fresh_needed(
     bisection, between 0 and 1, at which there is no growth. All shares have the same seeds, which differ by the rows
     that are exchanged alone. As the largest of several means it is a little too large rather than too small.
 
-    Where the mean of the loss is known exactly (`theory.curve`), so is the share, and nothing is simulated.
+    Where the mean of the loss is known exactly (`theory.curve`), so is the share, and nothing is simulated. A share
+    that leaves fewer synthetic rows than the task can be fitted to then counts as too small.
 
     Args:
         task: what is fitted.
@@ -115,7 +116,8 @@ def fresh_needed(
         progress: called before each share that is simulated.
 
     Raises:
-        ValueError: for sizes, parameters or names out of range, before anything is compiled.
+        ValueError: for sizes, parameters or names out of range, and for a metric that is no loss, before anything is
+            compiled; for a loss that is infinite for models of real data alone.
     """
     check_task(task)
     check_count("num_generations", num_generations, least=2)
@@ -152,6 +154,11 @@ def search(losses_at: Callable[[int], np.ndarray], steps: int, tolerance: float)
     generation 0, and were fitted to the same real rows, so that chance differs by what is synthetic alone.
     """
     losses_at = functools.cache(losses_at)
+    if not np.isfinite(losses_at(steps)).all():
+        raise ValueError(
+            "the loss of models fitted to real data alone is infinite in some seed, and cannot grow; use more samples, "
+            "a larger bandwidth, or another metric"
+        )
     growth_at = lambda step: LossGrowth.of(losses_at(step), losses_at(steps))
     within = lambda side: lambda step: growth_at(step).most(side) <= tolerance
     step = least(within(0), 0, steps)
@@ -202,7 +209,8 @@ class _Simulated:
     def __call__(self, step: int) -> np.ndarray:
         share = step / self._steps
         self._tell(f"fresh share {share:.3g}")
-        result = run_seeds(self._keys, self._task, FreshShare(share), **self._sizes)
+        workflow = FreshShare.of_rows(share, self._sizes["num_samples"])
+        result = run_seeds(self._keys, self._task, workflow, **self._sizes)
         self._done += 1
         return np.asarray(result.metrics[self._metric])
 
@@ -217,6 +225,9 @@ def _loss_of(task: Task, metric: str | None, sizes: dict[str, int]) -> str:
     known = metric_names(task, FreshShare(), rows=True, **sizes)
     if metric is not None:
         check_metrics([metric], known)
+        if metric in METRICS and not isinstance(METRICS[metric].kind, Loss):
+            losses = [one.name for one in LOSSES if one.name in known]
+            raise ValueError(f"metric={metric!r}: is no loss; give {' or '.join(losses) or 'a metric of your own'}")
         return metric
     loss = next((one.name for one in LOSSES if one.name in known), None)
     if loss is None:
@@ -236,10 +247,20 @@ def _exact_growth(
         if num_fresh == num_samples:
             return np.zeros(num_generations)
         sizes = [num_samples] + [num_samples - num_fresh] * (num_generations - 1)
-        known = curve(task, FreshData(num_fresh), num_samples=sizes, num_generations=num_generations)
-        return known[metric] - known[metric][0] if metric in known else None
+        try:
+            known = curve(task, FreshData(num_fresh), num_samples=sizes, num_generations=num_generations)
+        except ValueError:  # of tasks that cannot do with sizes that change, or with so small a batch
+            return None
+        if metric not in known:
+            return None
+        if not np.isfinite(known[metric][0]):
+            raise ValueError(
+                f"metric={metric!r}: is infinite for models of {num_samples} real rows, and cannot grow; use more "
+                "samples, or another metric"
+            )
+        return known[metric] - known[metric][0]
 
-    try:
-        return growth if growth(1 if num_samples > 1 else 0) is not None else None
-    except ValueError:  # of tasks that cannot do with sizes that change
+    if growth(1 if num_samples > 1 else 0) is None:
         return None
+    unknown = np.full(num_generations, np.inf)
+    return lambda num_fresh: unknown if (known := growth(num_fresh)) is None else known

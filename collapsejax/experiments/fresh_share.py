@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,11 @@ class FreshShare(Workflow):
 
     name: ClassVar[str] = "fresh-share"
     needs: ClassVar[Needs] = Needs.ROWS
+
+    @classmethod
+    def of_rows(cls, share: float, num_samples: int) -> Self:
+        """The workflow with the share of whole rows that is nearest, in which float32 counts as float64 does."""
+        return cls(round(share * num_samples) / num_samples)
 
     def check(self, num_samples: int) -> None:
         del num_samples

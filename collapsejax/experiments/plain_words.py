@@ -90,11 +90,17 @@ def short(found: Findings) -> Iterator[str]:
 def _least_tried(family: Family, tolerance: float) -> str:
     """Of the shares of fresh rows that were tried, the least that is enough."""
     tried = [course for course in family.courses if course.fresh]
-    enough = [course.workflow for course in tried if course.reached is None]
+    enough = [course.workflow for course in tried if course.reached_early is None]
+    unsure = [course.workflow for course in tried if course.reached_early is not None and course.reached_late is None]
     bound = f"keeps the loss of the {family.model} within {tolerance:g} {family.units}"
     if not tried:
         return "No share of fresh rows was tried."
-    return f"Of the shares tried, {enough[0]} is the least that {bound}." if enough else f"No share tried {bound}."
+    told = (
+        f"Of the shares tried, {enough[0]} is the least that surely {bound}"
+        if enough
+        else f"No share tried surely {bound}"
+    )
+    return f"{told}; of {', '.join(unsure)} the seeds cannot tell." if unsure else f"{told}."
 
 
 def _needed(family: Family) -> str:

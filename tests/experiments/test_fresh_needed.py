@@ -129,3 +129,32 @@ def test_weights_are_best_at_the_published_optimum():
     assert found.best == pytest.approx(min(by_hand), rel=1e-5)
     assert found.equal == pytest.approx(mixing.fresh_data_steady(100, 300).error * 400)
     assert found.best < found.equal
+
+
+def test_a_share_that_leaves_too_few_rows_to_fit_to_is_too_small():
+    options = dict(num_samples=20, num_generations=5, key=jax.random.key(0))
+    found = cj.fresh_needed(cj.Gaussian(), metric="mean_sq_error", tolerance=1e-6, **options)
+    assert (found.share, found.exact) == (1, True)
+
+
+def test_a_loss_that_is_infinite_from_the_first_cannot_grow():
+    options = dict(num_samples=10, num_generations=4, key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"metric='kl': is infinite for models of 10 real rows"):
+        cj.fresh_needed(cj.Gaussian(30), metric="kl", **options)
+    with pytest.raises(ValueError, match="is infinite in some seed"):
+        search(lambda step: np.full((3, 4), np.inf), 10, 0.1)
+
+
+def test_a_metric_that_is_no_loss_is_refused():
+    options = dict(num_samples=20, num_generations=5, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="metric='trace_ratio': is no loss; give kl or mean_sq_error"):
+        cj.fresh_needed(cj.Gaussian(), metric="trace_ratio", **options)
+
+
+def test_whole_rows_are_exchanged_as_they_are_told():
+    """In float32 0.07 of 150 rows are less than 10.5; round(10.5) is 10, and 31.5 and others differ alike."""
+    for num_samples in range(2, 201):
+        steps = min(num_samples, 100)
+        for step in range(steps + 1):
+            share = np.float32(FreshShare.of_rows(step / steps, num_samples).share)
+            assert np.round(share * np.float32(num_samples)) == round(step / steps * num_samples)

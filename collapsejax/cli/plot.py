@@ -48,7 +48,9 @@ class Plot:
 
         dataset = datasets.open(self.store)
         other = None if self.against is None else datasets.open(self.against)
-        out = Path(self.store).with_suffix(".png") if self.out is None else Path(check_name(self.out))
+        store = Path(self.store)
+        beside = store.with_name(f"{store.name.removesuffix('.zarr')}.png")
+        out = beside if self.out is None else Path(check_name(self.out))
         if self.metric is not None:
             check_metrics(self.metric, metrics_in(dataset))
         for suffix, figure in self._figures(dataset, other):

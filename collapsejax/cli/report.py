@@ -37,7 +37,7 @@ class Report:
             dataset = datasets.open(store)
         for warning in caught:
             warnings.warn(str(warning.message), stacklevel=1)
-        out = store.with_suffix(".html") if self.out is None else self.out
+        out = store.with_name(f"{store.name.removesuffix('.zarr')}.html") if self.out is None else self.out
         with page_place(out) as place:
             page = store_page(
                 dataset,

@@ -72,7 +72,7 @@ def _section(found: Findings, family: Family) -> Section:
     ]
     shares = [course for course in family.courses if course.fresh is not None]
     if family.needed and len(shares) > 1:
-        points = [(one.fresh, one.growth.mean[-1], one.growth.standard_error[-1]) for one in shares]
+        points = [(one.fresh, one.growth.mean[-1], one.growth.half_length[-1]) for one in shares]
         interval = (family.needed.share, family.needed.lower, family.needed.upper)
         told = "Growth of the loss in the end by the share of fresh rows; grey: 95 % interval of the least share, "
         told += f"{percent(family.needed.share)}."
@@ -93,7 +93,7 @@ def growth_figure(found: Findings, family: Family) -> Figure:
     # A share of less than half a row is replace.
     same = lambda course: course.fresh and not round(course.fresh * found.settings["num_samples"])
     lines = {
-        course.workflow: (course.growth.mean, course.growth.standard_error)
+        course.workflow: (course.growth.mean, course.growth.half_length)
         for course in family.courses
         if not same(course)
     }

@@ -34,9 +34,14 @@ class LossGrowth(NamedTuple):
         finite = np.isfinite(mean)
         return cls(np.where(finite, mean, np.inf), np.where(finite, error, 0.0), float(stdtrit(len(losses) - 1, 0.975)))
 
+    @property
+    def half_length(self) -> np.ndarray:
+        """Of the 95 % interval of the mean, (G,)."""
+        return self.sigmas * self.standard_error
+
     def at(self, side: int) -> np.ndarray:
         """The mean for a `side` of 0, (G,); for -1 and 1 the lower and the upper end of its 95 % interval."""
-        return self.mean + side * self.sigmas * self.standard_error
+        return self.mean + side * self.half_length
 
     def most(self, side: int = 0) -> float:
         """The largest growth of all generations, or that end of its interval."""

@@ -38,7 +38,7 @@ def task_of(dataset: xr.Dataset) -> str:
 
 def num_seeds_of(dataset: xr.Dataset) -> int | str:
     """The number of seeds (S); "unknown" where a dataset of statistics does not say it."""
-    return dataset.attrs.get("num_seeds", dataset.sizes.get("seed", "unknown"))
+    return dataset.sizes.get("seed", dataset.attrs.get("num_seeds", "unknown"))  # of a selection the former is right
 
 
 def origin_of(dataset: xr.Dataset) -> dict[str, str]:

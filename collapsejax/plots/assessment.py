@@ -22,7 +22,7 @@ def loss_growth(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: f
     The axis is linear up to twice the tolerance and logarithmic beyond.
 
     Args:
-        lines: by workflow the mean growth (G,) and its standard error, for a 95 % band.
+        lines: by workflow the mean growth (G,) and half the length of its 95 % interval (G,).
         tolerance: what the loss may grow by.
         units: of the loss.
     """
@@ -31,9 +31,9 @@ def loss_growth(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: f
         axis = figure.subplots()
         axis.set_xlabel("Generation, 0 = fitted to real rows")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for (label, (mean, error)), colour in zip(lines.items(), colours(len(lines)), strict=True):
+        for (label, (mean, half)), colour in zip(lines.items(), colours(len(lines)), strict=True):
             finite = np.where(np.isfinite(mean), mean, np.nan)
-            draw_line(axis, np.arange(len(mean)), finite, error, colour, label)
+            draw_line(axis, np.arange(len(mean)), finite, half / _BAND, colour, label)
         _finish_growth(axis, [mean for mean, _ in lines.values()], tolerance, units)
         legend_below(axis, "", columns=3)
     return figure
@@ -45,12 +45,12 @@ def growth_against_share(
     """A figure of the growth of a loss in the end against the share of fresh rows, and the least share on a band.
 
     Args:
-        points: share, mean growth and standard error.
+        points: share, mean growth and half the length of its 95 % interval.
         interval: the least share that keeps the growth within the tolerance, and the ends of its 95 % interval.
         tolerance: what the loss may grow by.
         units: of the loss.
     """
-    share, mean, error = np.array(points).T
+    share, mean, half = np.array(points).T
     least, lower, upper = interval
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.2))
@@ -58,7 +58,7 @@ def growth_against_share(
         colour = colours(1)[0]
         axis.axvspan(lower, upper, color="0.85", linewidth=0, zorder=0)
         axis.axvline(least, color="0.4", linewidth=0.8, zorder=1, label="least share, with its 95 % interval")
-        axis.errorbar(share, mean, _BAND * error, fmt="o-", color=colour, linewidth=0.8, label="growth in the end")
+        axis.errorbar(share, mean, half, fmt="o-", color=colour, linewidth=0.8, label="growth in the end")
         axis.set(xlabel="Share of fresh rows", xlim=(-0.02, 1.02))
         _finish_growth(axis, [mean], tolerance, units)
         legend_below(axis, "", columns=2)

@@ -73,6 +73,8 @@ def heatmap(
         if "workflow" in (x, y)
         else [one for one in in_published_order(chosen.workflow.values) if one != baseline]
     )
+    if not panels:
+        raise ValueError(f"baseline={baseline!r}: there is no other workflow to compare; leave it out")
     if len(panels) > _MOST_PANELS:
         raise ValueError(f"workflow: {len(panels)} panels, of {_MOST_PANELS} at most; use .isel(workflow=[...])")
     titles = workflow_titles(dataset)

@@ -11,6 +11,7 @@ import xarray as xr
 from .. import theory
 from ..core.arguments import check_count
 from ..core.base import Array, Task, Workflow
+from ..loop.memory import metric_names
 from ..results.metrics import check_metrics
 from ..sweeps.execution import Execution
 from ..sweeps.progress import Report
@@ -63,13 +64,15 @@ def validate(
     check_count("num_seeds", num_seeds, least=100)
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
     curves = theory.curve(task, workflow, **sizes) if exact is None else exact
+    if exact is not None and not exact:
+        raise ValueError("exact: is empty; give means of a metric, or leave it out")
     if not curves:
         name, reason = next(iter(theory.why_unknown(task, workflow, **sizes).items()))
         raise ValueError(f"exact: no mean of this task is known ({name}: {reason}); give curves of your own")
     known = _labelled(curves, num_generations)
+    check_metrics(list(known), metric_names(task, workflow, **sizes, rows=rows))
     options = dict(rows=rows, execution=execution, progress=progress, keep="summary")
     data = sweep(task, [workflow], **sizes, num_seeds=num_seeds, key=key, **options)
-    check_metrics(list(known), map(str, data.data_vars))
     table = summary(data[list(known)], known)
     last = theory.informative(task, workflow, **sizes, num_seeds=num_seeds)
     worth = table.metric.map(lambda name: last.get(name, num_generations - 1) + 1)

@@ -60,3 +60,18 @@ def test_errors_are_one_line(stores, tmp_path, capsys):
         assert leaving.value.code == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
     assert (tmp_path / "mine.html").read_text() == "mine"
+
+
+def test_pages_and_figures_have_the_whole_name_of_their_store(stores, tmp_path):
+    for name in ("run-0.1", "run-0.2.zarr"):
+        cj.save(cj.open(stores / "saved.zarr").load(), tmp_path / name)
+        main(["report", str(tmp_path / name)])
+        main(["plot", str(tmp_path / name), "--no-exact"])
+    written = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert written == {"run-0.1.html", "run-0.1.png", "run-0.2.html", "run-0.2.png"}
+
+
+def test_of_a_selection_its_seeds_are_told(stores, tmp_path):
+    cj.save(cj.open(stores / "saved.zarr").load().isel(seed=slice(4)), tmp_path / "few.zarr")
+    main(["report", str(tmp_path / "few.zarr")])
+    assert "repeated independently 4 times" in (tmp_path / "few.html").read_text()

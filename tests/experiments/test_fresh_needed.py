@@ -116,6 +116,7 @@ def test_growth_over_seeds():
     assert growth.mean == pytest.approx([0, 0.6, np.inf])
     assert growth.standard_error[1] == pytest.approx(0.1 / 3**0.5)
     assert growth.sigmas == pytest.approx(4.303, abs=1e-3)  # of Student's t with two degrees of freedom
+    assert growth.half_length[1] == pytest.approx(4.303 * 0.1 / 3**0.5, abs=1e-3)
     assert growth.generations(0.55) == 1
     assert growth.generations(0.65) == 2
     assert growth.generations(0.65, 1) == 1

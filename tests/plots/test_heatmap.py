@@ -102,3 +102,8 @@ def test_many_cells_take_a_moment():
 def test_what_is_wrong_is_said(options, message):
     with pytest.raises(ValueError, match=message):
         cj.plots.heatmap(results(num_seeds=3), "trace_ratio", **options)
+
+
+def test_a_baseline_needs_another_workflow():
+    with pytest.raises(ValueError, match="baseline='replace': there is no other workflow"):
+        cj.plots.heatmap(results().sel(workflow=["replace"]), "trace_ratio", baseline="replace")

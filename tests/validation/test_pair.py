@@ -33,3 +33,13 @@ def test_a_pair_of_ones_own(key):
         cj.validate(Small(), "replace", **size, exact={"eror": np.zeros(4)})
     with pytest.raises(ValueError, match="num_seeds=99: must be at least 100"):
         cj.validate(Small(), "replace", **(size | {"num_seeds": 99}), exact={"error": np.zeros(4)})
+
+
+@pytest.mark.parametrize(
+    ("exact", "message"),
+    [({}, "exact: is empty"), ({"trace_rato": np.ones(3)}, "'trace_rato': no such metric; did you mean 'trace_ratio'")],
+)
+def test_curves_are_checked_before_anything_is_compiled(exact, message, key, compilations):
+    size = dict(num_samples=5, num_generations=3, num_seeds=100, key=key)
+    with compilations(at_most=0), pytest.raises(ValueError, match=message):
+        cj.validate(cj.Gaussian(), "replace", **size, exact=exact)

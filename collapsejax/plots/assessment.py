@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from .panels import draw_line, finish
 from .style import COLUMN_WIDTH, STYLE, Figure, colours, legend_below
+from .texts import plain
 
 _BAND = 1.96  # standard errors in half a 95 % band
 _TOLERANCE = dict(color="0.4", linewidth=0.8, linestyle="--", zorder=1)
@@ -118,6 +119,5 @@ def _finish_growth(axis: Axes, means: Sequence[np.ndarray], tolerance: float, un
 
 
 def _short(name: str, most: int = 24) -> str:
-    # A dollar sign would begin a formula.
     name = name if len(name) <= most else f"{name[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
-    return name.replace("$", r"\$")
+    return plain(name)

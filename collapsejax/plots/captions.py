@@ -13,6 +13,7 @@ from ..results.dataset import line_dimensions
 from ..sources import SHAPES
 from ..tasks import TASKS
 from ..workflows import WORKFLOWS
+from .texts import plain
 
 _LETTERS = {"num_samples": "n", "dim": "d"}
 _MADE = ("train", "test", "mean", "covariance", "validation")  # of a table, which its path tells
@@ -27,7 +28,7 @@ def caption(dataset: xr.Dataset) -> str:
     """A line with the task and its settings, what all results have in common, and the number of seeds."""
     task = json.loads(dataset.attrs.get("task", "{}"))
     swept = _swept(dataset)
-    parts = [task["name"]] if "name" in task else []
+    parts = [plain(task["name"])] if "name" in task else []
     fields = {name: value for name, value in task.items() if name not in ("name", "dim", *swept)}
     parts += [_field_text(name, value, TASKS.get(task.get("name"))) for name, value in fields.items()]
     dim = _dim(task)
@@ -61,7 +62,7 @@ def workflow_titles(dataset: xr.Dataset) -> dict[str, str]:
     described = json.loads(dataset.attrs.get("workflows", "[]"))
     all_labels = json.loads(dataset.attrs.get("origin", "{}")).get("labels", {}).get("workflow", labels)
     if len(described) != len(all_labels):
-        return {label: label for label in labels}
+        return {label: plain(label) for label in labels}
     dimensions, titles = _dimensions(dataset), {}
     for label, one in zip(all_labels, described, strict=True):
         settings = {name: value for name, value in one.items() if name != "name"}
@@ -72,8 +73,9 @@ def workflow_titles(dataset: xr.Dataset) -> dict[str, str]:
                 settings.pop(name)
                 settings |= {name: values.item()} if values.ndim == 0 else {}
         inner = ", ".join(f"{name}={_value_text(value)}" for name, value in settings.items())
-        titles[label] = f"{one['name']}({inner})" if inner else one["name"]
-    return {label: titles.get(label, label) for label in labels}
+        name = plain(one["name"])
+        titles[label] = f"{name}({inner})" if inner else name
+    return {label: titles.get(label, plain(label)) for label in labels}
 
 
 def _dimensions(dataset: xr.Dataset) -> dict[str, str]:
@@ -115,12 +117,12 @@ def _value_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if not isinstance(value, Mapping):
-        return str(value)
+        return plain(str(value))
     if "sha256" in value and "path" not in value and "corpus" not in value:
         return f"array of {value['shape']}"
     where = value.get("path", value.get("corpus"))
     if where is not None:
-        return f"{value['name']} {where}"
+        return f"{value['name']} {plain(str(where))}"
     kind = SHAPES.get(value["name"]) or type(WORKFLOWS.get(value["name"]))
     inner = [_field_text(name, one, kind if dataclasses.is_dataclass(kind) else None) for name, one in value.items()]
     names = [text for name, text in zip(value, inner, strict=True) if name not in ("name", "factor", "scaled") and text]

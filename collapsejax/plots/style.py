@@ -18,6 +18,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from ..core.arguments import nearest
 from ..results.metrics import metric_of
 from ..workflows import WORKFLOWS
+from .texts import plain
 
 STYLE = {
     "font.size": 7,
@@ -135,7 +136,7 @@ def label_of(variable: xr.DataArray) -> str:
 def axis_label(dataset: xr.Dataset, metric: str) -> str:
     """What a metric is called along an axis, with its units."""
     task = json.loads(dataset.attrs.get("task", "{}")).get("name")
-    return metric_of(metric, task).short or dataset[metric].attrs.get("long_name", metric)
+    return metric_of(metric, task).short or plain(dataset[metric].attrs.get("long_name", metric))
 
 
 def wrapped(text: str, width: int = 23) -> str:

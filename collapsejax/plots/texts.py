@@ -14,6 +14,11 @@ _SHARES = (0.9, 0.8, 0.7, 0.6)  # of a width, which lines are tried at
 _HANDLE, _BETWEEN = 2.8, 1.4  # width of a legend's handle and of the space behind an entry, in the same units
 
 
+def plain(text: str) -> str:
+    """A text for matplotlib in which no dollar sign begins a formula."""
+    return text.replace("$", r"\$")
+
+
 @functools.lru_cache(maxsize=4096)
 def text_width(text: str, size: float) -> float:
     """Inches that a line of text takes, which may have mathtext."""
@@ -52,8 +57,8 @@ def broken_text(text: str, size: float, inches: float) -> str:
 def _parts(text: str) -> list[str]:
     """Words with the space behind them: names of workflows are parted further, formulas and brackets are not."""
     parts, formula, bracket = [""], False, False
-    for character, following in zip(text, text[1:] + " ", strict=True):
-        formula ^= character == "$"
+    for before, character, following in zip(" " + text[:-1], text, text[1:] + " ", strict=True):
+        formula ^= character == "$" and before != "\\"
         if character == "(" and not formula:
             bracket = parts[-1] == ""
             if not bracket:

@@ -27,6 +27,22 @@ def test_captions_tell_what_is_not_as_by_default():
     assert caption(data.sel(sigma2=4.0, num_samples=5)) == "gaussian, d = 1, sigma2 = 4, n = 5, 7 seeds"
 
 
+def test_dollar_signs_of_users_begin_no_formula(tmp_path):
+    (tmp_path / "$a_$").mkdir()
+    path = tmp_path / "$a_$" / "x$.csv"
+    path.write_text("cost in $,b\n" + "".join(f"{number},{number**2}\n" for number in range(20)))
+    data = cj.sweep(
+        cj.Gaussian(source=cj.sources.table(path)),
+        ["replace"],
+        num_samples=8,
+        num_generations=2,
+        num_seeds=5,
+        key=jax.random.key(0),
+    )
+    assert r"\$a_\$" in caption(data)
+    cj.plots.curves(data)._repr_png_()
+
+
 def test_titles_have_the_settings_of_workflows():
     workflows = ["replace", cj.Weighted(0.3), cj.Selected(cj.FreshData(2), keep=0.5)]
     data = planned(cj.Gaussian(), workflows, over={"weighted.real_weight": [0.1, 0.2]})

@@ -64,7 +64,7 @@ class Simulation:
         from ..sweeps.exact_curves import exact_curves
         from ..sweeps.run import sweep
         from ..workflows import find
-        from . import output
+        from . import output, tables
         from .signals import stopping
 
         check_seed(self.seed)
@@ -87,9 +87,9 @@ class Simulation:
             if figure:
                 figure.save(self.figure.curves(dataset, self.metric, exact=exact))
         if self.json:
-            output.print_json(output.statistics_of(dataset, self.metric, exact))
+            output.print_json(tables.statistics_of(dataset, self.metric, exact))
             return
-        output.print_tables(dataset, self.metric, exact, full=self.table == "full")
+        tables.print_tables(dataset, self.metric, exact, full=self.table == "full")
         if not quiet:
             output.print_times(dataset)
             output.print_written(self.out, self.plot)

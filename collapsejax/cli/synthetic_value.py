@@ -52,7 +52,7 @@ class Amounts:
         from ..experiments.synthetic_value import synthetic_value, value_table
         from ..store import datasets
         from ..store.figures import figure_place
-        from . import output
+        from . import output, value_tables
 
         check_seed(self.seed)
         rows = dict(num_real=self.num_real, num_synthetic=self.num_synthetic, num_seeds=self.num_seeds)
@@ -70,9 +70,9 @@ class Amounts:
 
                 figure.save(plots.value_map(table, dataset[table.metric].attrs["long_name"]))
         if self.json:
-            output.print_json(output.value_records(dataset, table))
+            output.print_json(value_tables.value_records(dataset, table))
             return
-        output.print_value(dataset, table)
+        value_tables.print_value(dataset, table)
         if not quiet:
             output.print_written(self.out, self.plot)
 

@@ -53,6 +53,7 @@ class Validate(Compiles):
         from ..validation.validate import validate
         from . import output
         from .devices import chosen_devices
+        from .validation_tables import print_validation
 
         out = None if self.out is None else check_ours(self.out)
         if out is not None and out.suffix != ".json":
@@ -74,7 +75,7 @@ class Validate(Compiles):
         if self.json:
             output.print_json(_as_json(report))
         else:
-            output.print_validation(report, full=self.table == "full")
+            print_validation(report, full=self.table == "full")
         if out is not None and not (self.quiet or self.json):
             print("\n".join(f"wrote {out.with_suffix(suffix)}" for suffix in (".json", ".png", ".html")))
         sys.exit(0 if report.passed else 1)

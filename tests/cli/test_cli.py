@@ -13,7 +13,7 @@ import xarray as xr
 from sklearn import datasets as sklearn_datasets
 
 import collapsejax as cj
-from collapsejax.cli import output
+from collapsejax.cli import tables
 from collapsejax.cli.commands import COMMANDS
 from collapsejax.cli.main import main
 
@@ -234,7 +234,7 @@ def test_tables_fit_the_terminal(width, capsys, monkeypatch):
     size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
     data = cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size)
     for full in (False, True):
-        output.print_tables(data, None, cj.exact_curves(data), full=full)
+        tables.print_tables(data, None, cj.exact_curves(data), full=full)
         out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
         assert "…" not in out
         assert max(map(len, out.splitlines())) <= width

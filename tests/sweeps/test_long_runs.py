@@ -6,7 +6,7 @@ from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
 from collapsejax import loop
-from collapsejax.cli import output
+from collapsejax.cli import tables
 from collapsejax.results.dataset import SAMPLES
 from collapsejax.sweeps.plan import make_plan
 from collapsejax.sweeps.program import CallShape, Program
@@ -167,7 +167,7 @@ def test_plots_and_tables_leave_text_samples_out(whole, capsys):
     cj.plots.curves(whole)
     with pytest.raises(ValueError, match=f"metric '{SAMPLES}'"):
         cj.plots.curves(whole, [SAMPLES])
-    output.print_tables(whole, None, known_curves(whole))
+    tables.print_tables(whole, None, known_curves(whole))
     said = capsys.readouterr().out
     assert "noise: noise" in said
     assert SAMPLES not in said

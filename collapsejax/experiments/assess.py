@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from ..results.metrics import metric_of
 from ..sources import Table, table
 from ..sources.table_files import read, read_texts
 from ..store.provenance import provenance
-from ..sweeps.run import Progress, Report
+from ..sweeps.progress import Progress, Report, shown
 from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
@@ -58,7 +59,7 @@ def assess(
     num_generations: int | None = None,
     num_seeds: int | None = None,
     key: Array | None = None,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
 ) -> Assessment:
     """What would become of a table if models learned from what models wrote: an `Assessment`, to print.
 
@@ -79,7 +80,7 @@ def assess(
         num_seeds: seeds (S), at least 10. Default: 100 to 500, the more the smaller the table is. Of text at least 2,
             and by default 3.
         key: the root of all randomness. Default: `jax.random.key(0)`.
-        progress: called before and between simulations.
+        progress: called before and between simulations; or whether there is a bar, as in `sweep`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -97,10 +98,13 @@ def assess(
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
     if num_seeds is not None:
         check_count("num_seeds", num_seeds, least=2 if texts else 10)
-    if texts:
-        options = dict(shares=shares, tolerance=tolerance, num_seeds=num_seeds or 3, key=key, progress=progress)
-        return assess_text(Path(source), **sizes, **options)
-    return _assess_table(source, columns, shares, tolerance, **sizes, num_seeds=num_seeds, key=key, progress=progress)
+    if num_samples is not None:
+        check_count("num_samples", num_samples)
+    with shown(progress) as report:
+        if texts:
+            options = dict(shares=shares, tolerance=tolerance, num_seeds=num_seeds or 3, key=key, progress=report)
+            return assess_text(Path(source), **sizes, **options)
+        return _assess_table(source, columns, shares, tolerance, **sizes, num_seeds=num_seeds, key=key, progress=report)
 
 
 def _assess_table(
@@ -113,7 +117,7 @@ def _assess_table(
     num_generations: int,
     num_seeds: int | None,
     key: Array,
-    progress: Report | None,
+    progress: Report,
 ) -> Assessment:
     began = time.perf_counter()
     tell = _Steps(progress, 2 * (2 + len(shares) + _SEARCHED))
@@ -135,7 +139,7 @@ def _assess_table(
         _Run(task, told, sizes, shares, tolerance, keys, tell)
         for task, told in zip(tasks, ("one mean and one covariance", about), strict=True)
     ]
-    families = _side_by_side([run.family for run in runs])
+    families = _side_by_side([run.family for run in runs], tell.stop)
     settings = dict(
         **dict(path=rows.path, sha256=rows.sha256, columns=rows.columns, standardize=rows.standardize),
         **dict(num_rows=len(rows.train), num_held_out=rows.num_held_out, num_test=held_out.num_held_out),
@@ -195,15 +199,21 @@ def _categories(rows: Table, sizes: dict[str, int]) -> tuple[tuple[Categories, .
 
 
 class _Steps:
-    """Tells what is being done, and how many steps are done of all."""
+    """Tells what is being done, and how many steps are done of all; ends the thread that tells it after a `stop`."""
 
-    def __init__(self, report: Report | None, expected: int) -> None:
+    def __init__(self, report: Report, expected: int) -> None:
         self._report, self._done, self._expected = report, 0, expected
+        self._stop, self._lock = threading.Event(), threading.Lock()
 
     def __call__(self, doing: str) -> None:
-        if self._report:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        with self._lock:
             self._report(Progress(doing, self._done, max(self._done + 1, self._expected), 0, 0))
-        self._done += 1
+            self._done += 1
+
+    def stop(self) -> None:
+        self._stop.set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,15 +288,20 @@ class _Run:
         return {name: diagnose(dataset.sel(workflow=name), loss="test_nll") for name in results}
 
 
-def _side_by_side(functions: Sequence[Callable[[], Family]]) -> tuple[Family, ...]:
-    """What they return. Most of their time is compilation, of which each has one core."""
-    with ThreadPoolExecutor(len(functions)) as threads:
-        futures = [threads.submit(function) for function in functions]
-        try:
-            return tuple(future.result() for future in futures)
-        except BaseException:  # also an interrupt, which is not to wait for them
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+def _side_by_side(functions: Sequence[Callable[[], Family]], stop: Callable[[], None]) -> tuple[Family, ...]:
+    """What they return; where one fails, or at an interrupt, `stop` is called and the others are not waited for.
+
+    Most of their time is compilation, of which each has one core.
+    """
+    threads = ThreadPoolExecutor(len(functions))
+    futures = [threads.submit(function) for function in functions]
+    try:
+        return tuple(future.result() for future in futures)
+    except BaseException:
+        stop()
+        raise
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _weightings(shares: Sequence[float], num_samples: int) -> tuple[Weighting, ...]:

@@ -15,7 +15,8 @@ from ..results.samples import TextSamples
 from ..sources import text
 from ..store.provenance import provenance
 from ..sweeps.plan import make_plan
-from ..sweeps.run import Progress, Report, carry_out, rehearse
+from ..sweeps.progress import Progress, Report
+from ..sweeps.run import carry_out, rehearse
 from ..tasks import Transformer
 from ..workflows import Accumulate, AccumulateSubsample, Replace
 from .assessment import Assessment
@@ -40,7 +41,7 @@ def assess_text(
     num_generations: int,
     num_seeds: int,
     key: Array,
-    progress: Report | None,
+    progress: Report,
 ) -> Assessment:
     """What would become of text if language models learned from what they wrote.
 
@@ -56,11 +57,10 @@ def assess_text(
     task = Transformer(source)
     sizes = dict(num_samples=n, num_generations=num_generations)
     plan = make_plan(task, workflows, **sizes, num_seeds=num_seeds, key=key)
-    tell = progress or (lambda progress: None)
-    tell(Progress("timing one generation", 0, len(names), 0, 0))
+    progress(Progress("timing one generation", 0, len(names), 0, 0))
     timings = rehearse(plan)
     seconds = sum(one.compile_seconds + one.seconds_a_seed * one.num_cells * num_seeds for one in timings)
-    tell(Progress(f"about {max(1, round(seconds / 60))} min for {len(names)} workflows", 0, len(names), 0, 0))
+    progress(Progress(f"about {max(1, round(seconds / 60))} min for {len(names)} workflows", 0, len(names), 0, 0))
     data = carry_out(plan, progress)
     loss = metric_of("test_loss", task.name)
     fresh = [0.0, None, None, *partly]

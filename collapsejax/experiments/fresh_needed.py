@@ -15,7 +15,7 @@ from ..core.checks import check_run, check_task
 from ..loop import run_seeds, seed_keys
 from ..loop.memory import metric_names
 from ..results.metrics import LOSSES, METRICS, Loss, check_metrics, metric_of
-from ..sweeps.run import Progress, Report
+from ..sweeps.progress import Progress, Report, shown
 from ..theory import curve
 from ..workflows import FreshData
 from .fresh_share import FreshShare
@@ -90,7 +90,7 @@ def fresh_needed(
     metric: str | None = None,
     num_seeds: int = 100,
     precision: float = 0.01,
-    progress: Report | None = None,
+    progress: Report | bool | None = None,
 ) -> FreshNeeded:
     """The least share of fresh rows that keeps a loss within a tolerance of its value for models of real data alone.
 
@@ -113,7 +113,7 @@ def fresh_needed(
             that the task has.
         num_seeds: seeds (S), at least 2.
         precision: shares are told apart to this, or to one row in n where that is more.
-        progress: called before each share that is simulated.
+        progress: called before each share that is simulated; or whether there is a bar, as in `sweep`.
 
     Raises:
         ValueError: for sizes, parameters or names out of range, and for a metric that is no loss, before anything is
@@ -130,8 +130,9 @@ def fresh_needed(
     exact = _exact_growth(task, metric, num_samples, num_generations)
     steps = num_samples if exact else min(num_samples, max(1, round(1 / precision)))
     if exact is None:
-        simulated = _Simulated(task, metric, sizes, seed_keys(key, num_seeds), steps, progress)
-        found = search(simulated, steps, tolerance)
+        with shown(progress) as report:
+            simulated = _Simulated(task, metric, sizes, seed_keys(key, num_seeds), steps, report)
+            found = search(simulated, steps, tolerance)
     else:
         growth_at = lambda step: LossGrowth(exact(step), np.zeros(num_generations), 0.0)
         found = search_exact(growth_at, steps, tolerance)
@@ -201,7 +202,7 @@ class _Simulated:
     """The losses (S, G) by the step of the share, of seeds that are the same for all of them."""
 
     def __init__(
-        self, task: Task, metric: str, sizes: dict[str, int], keys: Array, steps: int, progress: Report | None
+        self, task: Task, metric: str, sizes: dict[str, int], keys: Array, steps: int, progress: Report
     ) -> None:
         self._task, self._metric, self._sizes, self._keys, self._steps = task, metric, sizes, keys, steps
         self._progress, self._done = progress, 0
@@ -215,10 +216,9 @@ class _Simulated:
         return np.asarray(result.metrics[self._metric])
 
     def _tell(self, doing: str) -> None:
-        if self._progress:
-            total = max(self._done + 1, 3 * self._steps.bit_length())
-            seeds = len(self._keys)
-            self._progress(Progress(doing, self._done, total, self._done * seeds, total * seeds))
+        total = max(self._done + 1, 3 * self._steps.bit_length())
+        seeds = len(self._keys)
+        self._progress(Progress(doing, self._done, total, self._done * seeds, total * seeds))
 
 
 def _loss_of(task: Task, metric: str | None, sizes: dict[str, int]) -> str:

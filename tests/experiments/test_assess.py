@@ -1,9 +1,11 @@
 import json
+import threading
 
 import numpy as np
 import pytest
 
 import collapsejax as cj
+from collapsejax.experiments.assess import _side_by_side, _Steps
 from collapsejax.experiments.validated_bandwidth import density_loss, validated_bandwidth
 
 SIZE = dict(num_samples=34, num_generations=8, num_seeds=10)
@@ -123,3 +125,21 @@ def test_small_tables_are_refused(tmp_path):
         cj.assess(path, num_samples=3)
     with pytest.raises(FileNotFoundError, match="no such file"):
         cj.assess(tmp_path / "none.csv")
+
+
+def test_an_interrupt_ends_all_threads_at_their_next_step():
+    steps, reached = _Steps(lambda progress: None, 9), threading.Event()
+
+    def endless():
+        reached.set()
+        while True:
+            steps("simulating")
+
+    def interrupted():
+        reached.wait(60)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _side_by_side([interrupted, endless], steps.stop)
+    with pytest.raises(KeyboardInterrupt):
+        steps("more")

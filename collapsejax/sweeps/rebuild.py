@@ -89,12 +89,19 @@ def _table(description: Mapping[str, Any]) -> Table:
     path = Path(description["path"])
     if not path.is_file():
         raise NotRebuilt(f"the table {path} is no longer there")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != description["sha256"]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotRebuilt(f"the table {path} cannot be read ({error.strerror})") from None
+    if hashlib.sha256(content).hexdigest() != description["sha256"]:
         raise NotRebuilt(f"the table {path} has changed since")
     options = {name: description[name] for name in ("columns", "standardize", "test_fraction", "split_seed")}
     with warnings.catch_warnings(action="ignore"):  # it was told of when it was read first
         # Where no cell is missing, "drop" is no other than "error", which it may have been.
-        made = table(path, missing="drop", **options)
+        try:
+            made = table(path, missing="drop", **options)
+        except ValueError as error:
+            raise NotRebuilt(f"the table is refused by this version ({error})") from None
     if any(describe(made)[part] != description[part] for part in ("train", "test")):
         raise NotRebuilt(f"the table {path} is read otherwise by this version")
     return made

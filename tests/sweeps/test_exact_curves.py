@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -144,6 +146,19 @@ def test_an_own_workflow_is_nan_and_told_of(key):
 def test_long_arrays_in_memory_are_told_of(key):
     data = planned(cj.Categorical(1001, probs=np.full(1001, 1 / 1001)), ["replace"], key)
     with pytest.raises(ValueError, match=r"probs is an array of shape \(1001,\), recorded by its digest alone"):
+        cj.exact_curves(data)
+
+
+def test_a_table_that_cannot_be_read_is_told_of(tmp_path, monkeypatch, key):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "\n".join(f"{number},{number**2}" for number in range(30)))
+    data = planned(cj.Gaussian(source=cj.sources.table(path)), ["replace"], key)
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(ValueError, match=r"the table .*t\.csv cannot be read \(Permission denied\); give the curves"):
         cj.exact_curves(data)
 
 

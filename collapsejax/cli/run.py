@@ -84,13 +84,14 @@ class Simulation:
                 dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
             sizes.pop("rows")
             exact = exact_curves(task, self.workflow, **sizes)
+            # Before the figure, which some results cannot have.
+            if self.json:
+                output.print_json(tables.statistics_of(dataset, self.metric, exact))
+            else:
+                tables.print_tables(dataset, self.metric, exact, full=self.table == "full")
             if figure:
                 figure.save(self.figure.curves(dataset, self.metric, exact=exact))
-        if self.json:
-            output.print_json(tables.statistics_of(dataset, self.metric, exact))
-            return
-        tables.print_tables(dataset, self.metric, exact, full=self.table == "full")
-        if not quiet:
+        if not (quiet or self.json):
             output.print_times(dataset)
             output.print_written(self.out, self.plot)
 

@@ -98,3 +98,15 @@ def test_many_cells_make_a_heat_map(drawn, monkeypatch):
     assert "m-trace_ratio.png" in os.listdir()
     assert (maps[0]["x"], maps[0]["y"]) == ("num_samples", "sigma2")
     assert dict(maps[0]["exact"].sizes) == {"sigma2": 3, "workflow": 2, "num_samples": 15, "generation": 4}
+
+
+def test_results_that_cannot_be_drawn_are_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    size = ["--num-samples", "5", "--num-generations", "2", "--num-seeds", "4", "--workflow", "replace"]
+    with pytest.raises(SystemExit) as leaving:
+        main(["run", "gaussian", *size, "--metric", "logdet_ratio", "--plot", "f.png", "--logy"])
+    assert leaving.value.code == 2
+    shown = capsys.readouterr()
+    assert "logdet_ratio: " in shown.out
+    assert "logy" in shown.err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())

@@ -28,7 +28,7 @@ class Launches(NamedTuple):
 
 
 def of_generation(text: str) -> Launches:
-    """What one generation launches: an iteration of the program's largest outermost loop. `text` is optimised HLO.
+    """What one generation launches: an iteration of the program's largest outermost loop. `text` is optimized HLO.
 
     Raises ValueError for a program without a loop of known length.
     """

@@ -1,6 +1,6 @@
 """The published protocols as plain loops in NumPy and scikit-learn, one seed a call: what collapsejax is timed against.
 
-Every generation is fitted to rows, all of them: nothing is summarised and nothing carried over, which is how such
+Every generation is fitted to rows, all of them: nothing is summarized and nothing carried over, which is how such
 experiments are commonly written. Double precision, no loops over rows.
 Source: Kazdan et al., Collapse or Thrive?, arXiv 2410.16713.
 """

@@ -17,7 +17,7 @@ from collapsejax.language import Decoder, Training
 
 
 class Block(nn.Module):
-    """A transformer block: attention and a two-layer perceptron, each normalised before and added to its input."""
+    """A transformer block: attention and a two-layer perceptron, each normalized before and added to its input."""
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ def made_up():
         Course.of("accumulate", None, losses(-0.01), TOLERANCE),
         Course.of("fresh 0.3 (6 of 20)", 0.3, losses(0.02), TOLERANCE),
     )
-    needed = FreshNeeded(0.4, 0.35, 0.5, 0.05, False, 0.09, 0.01, TOLERANCE, "test_nll", "nats per row", 20, LENGTH, 20)
+    needed = FreshNeeded(0.4, 0.35, 0.5, 0.05, False, 0.09, 0.01, TOLERANCE, "test_nll", "nats a row", 20, LENGTH, 20)
     columns = (
         Column("income <$>", (1.0, 0.5, 0.01), (0.1, 0.4, 0.01), (0.02, 0.02, 0.01), (0.03, 0.35, 0.01)),
         Column("age", (1.0, 0.5, 0.01), (0.1, 0.2, 0.01), (0.02, 0.1, 0.01), (0.03, 0.1, 0.01)),
@@ -35,7 +35,7 @@ def made_up():
     spread = {"replace": np.linspace(1, 0.4, LENGTH), "accumulate": np.linspace(1, 0.9, LENGTH)}
     families = tuple(
         Family(
-            *(model, "one of two", "test_nll", "nats per row", courses(slope), needed, (Weighting.of(8, 12),)),
+            *(model, "one of two", "test_nll", "nats a row", courses(slope), needed, (Weighting.of(8, 12),)),
             *(("trace_ratio", spread), {}, columns, (0.05, 0.01, 0.001)),
         )
         for model, slope in (("Gaussian", 0.2), ("KDE", np.inf))

@@ -2,9 +2,9 @@ import contextlib
 import os
 from pathlib import Path
 
-from xla_flags import use_unoptimised
+from xla_flags import use_unoptimized
 
-use_unoptimised()  # unless XLA_FLAGS is set: empty, it tests what users run
+use_unoptimized()  # unless XLA_FLAGS is set: empty, it tests what users run
 # The command line keeps no compiled programs among the user's, in this process or in one that it starts.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"

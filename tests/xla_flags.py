@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 # Without LLVM's optimiser, and with the older of XLA's two ways to make kernels, compilation takes a third of the time.
-_UNOPTIMISED = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+_UNOPTIMIZED = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
 
 
 def accepted(flags):
@@ -21,7 +21,7 @@ def _runs(flags):
     return subprocess.run(code, env=environment, capture_output=True, check=False).returncode == 0
 
 
-def use_unoptimised():
+def use_unoptimized():
     """Set XLA_FLAGS unless it is set already; worker processes of pytest inherit what the first process found."""
     if "XLA_FLAGS" not in os.environ:
-        os.environ["XLA_FLAGS"] = accepted(_UNOPTIMISED)
+        os.environ["XLA_FLAGS"] = accepted(_UNOPTIMIZED)

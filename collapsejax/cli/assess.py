@@ -63,13 +63,15 @@ class Assess(Compiles):
                     if field.name in ("fresh", "tolerance", "columns", "num_samples", "num_generations", "num_seeds")
                 }
                 found = assess(self.file, **settings, key=key_of(self.seed), progress=stopping(progress))
-            if page is not None:
-                from ..pages import html_of
+            try:  # so that one that cannot be written takes no other with it
+                if numbers is not None:
+                    write_marked(numbers, json.dumps(found.to_json(), indent=1, allow_nan=False).encode())
+                if page is not None:
+                    from ..pages import html_of
 
-                page.save(html_of(found.page(self._command())))
-            if numbers is not None:
-                write_marked(numbers, json.dumps(found.to_json(), indent=1, allow_nan=False).encode())
-        print(found.text())
+                    page.save(html_of(found.page(self._command())))
+            finally:
+                print(found.text())
         output.print_written(self.json, self.html)
 
     def _command(self) -> str:

@@ -41,7 +41,7 @@ def is_schedule(num_samples: Any) -> bool:
 
 
 def uses_rows(task: Task, workflow: Workflow, rows: bool, scheduled: bool = False) -> bool:
-    """Whether rows are pooled, and summarised only after selection.
+    """Whether rows are pooled, and summarized only after selection.
 
     As asked, because the workflow needs them, or because the law of summaries is that of batches of one size and there
     are several: the workflow's own, or those of a schedule.

@@ -71,7 +71,7 @@ class Moments(Dataset):
         return _choose(new.weight > 0, merged, self.settled())
 
     def grow(self, new: Moments) -> Moments:
-        """`append(new)`, by a factor of what is added relative to this: nothing collapsed is factorised."""
+        """`append(new)`, by a factor of what is added relative to this: nothing collapsed is factorized."""
         if new.origin is None or self.known_empty:
             return self.append(new)
         total, mean, _, spread = self._merged_mean(new)

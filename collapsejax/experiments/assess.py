@@ -73,7 +73,7 @@ def assess(
             `collapsejax.sources.text`, to which small language models are fitted.
         fresh: shares of new real rows in every training set after the first. 0 is replace.
         tolerance: what the loss may grow by, in nats a row, or of text a token.
-        columns: names of columns of numbers. Default: all.
+        columns: names of columns of numbers. Default: all. Only for a file with a table.
         num_samples: rows that each model is fitted to (n). Default: half of the rows that there are, at most 200, so
             that others are left to be the fresh ones.
         num_generations: models fitted (G), at least 8. Default: 20; of text 8.
@@ -84,7 +84,8 @@ def assess(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: for files, as `table` does; for fewer than 30 rows; and for sizes and shares out of range.
+        ValueError: for files, as `table` does; for fewer than 30 rows; for columns of a `Table` that are fixed by
+            others; and for sizes and shares out of range.
     """
     check_positive("tolerance", tolerance)
     check_list("fresh", fresh)
@@ -92,6 +93,9 @@ def assess(
         check_share("fresh", share)
     shares, key = tuple(sorted({0.0, *map(float, fresh)})), jax.random.key(0) if key is None else key
     texts = not isinstance(source, Table) and is_text(Path(source))
+    if columns is not None and (texts or isinstance(source, Table)):
+        kind = "text has none" if texts else "a Table has its own, chosen where it is read"
+        raise ValueError(f"columns={list(columns)}: {kind}; leave them out")
     if num_generations is None:
         num_generations = 8 if texts else 20
     check_count("num_generations", num_generations, least=8)
@@ -121,7 +125,7 @@ def _assess_table(
 ) -> Assessment:
     began = time.perf_counter()
     tell = _Steps(progress, 2 * (2 + len(shares) + _SEARCHED))
-    rows, left_out = (source, {}) if isinstance(source, Table) else _read(Path(source), columns)
+    rows, left_out = (_usable(source), {}) if isinstance(source, Table) else _read(Path(source), columns)
     n = min(_MOST_SAMPLES, len(rows.train) // 2) if num_samples is None else num_samples
     rows.check(n)
     if n < rows.dim + 2:
@@ -161,8 +165,7 @@ def _read(path: Path, columns: Sequence[str] | None) -> tuple[Table, dict[str, s
     except ValueError as error:
         hint = "; text to assess is a folder, or a .md or .jsonl file" if path.suffix == ".txt" else ""
         raise ValueError(f"{error}{hint}") from None
-    if len(values) < _FEWEST_ROWS:
-        raise ValueError(f"{path}: {len(values)} rows without missing cells; an assessment needs {_FEWEST_ROWS}")
+    _check_enough(path, len(values))
     left_out = dict(others)
     left_out |= {name: "is constant" for name, column in zip(names, values.T, strict=True) if np.ptp(column) == 0}
     while used := [name for name in names if name not in left_out]:
@@ -171,6 +174,20 @@ def _read(path: Path, columns: Sequence[str] | None) -> tuple[Table, dict[str, s
             return found, left_out
         left_out |= dict.fromkeys(found.dependent_columns, "is fixed by the columns before it")
     raise ValueError(f"{path}: every column of numbers is constant; give a table whose columns vary")
+
+
+def _check_enough(path: str | Path, number: int) -> None:
+    if number < _FEWEST_ROWS:
+        raise ValueError(f"{path}: {number} rows without missing cells; an assessment needs {_FEWEST_ROWS}")
+
+
+def _usable(rows: Table) -> Table:
+    """The same table, if its rows are enough and their covariance can be factored."""
+    _check_enough(rows.path, len(rows.train) + rows.num_held_out)
+    if rows.dependent_columns:
+        names = ", ".join(map(repr, rows.dependent_columns))
+        raise ValueError(f"{rows.path}: constant, or fixed by the columns before, is {names}; leave it out by columns=")
+    return rows
 
 
 def _few_values(rows: Table) -> list[str]:

@@ -46,7 +46,7 @@ def assess_text(
     """What would become of text if language models learned from what they wrote.
 
     As `assess`, with small transformers in place of a Gaussian and a KDE, and nats a token in place of nats a row. How
-    long it takes is told before it starts. No least share is searched: that would take hours.
+    long it takes is told before it starts. No least share is searched, and no share of 1 is run: that would take hours.
     """
     began = time.perf_counter()
     source = text(path)
@@ -76,7 +76,7 @@ def assess_text(
     settings = dict(
         **dict(path=str(path), sha256=source.sha256, num_rows=len(source.train), num_held_out=source.num_held_out),
         **dict(num_test=min(task.num_test, source.num_held_out), **sizes, num_seeds=num_seeds, tolerance=tolerance),
-        **dict(fresh=tuple(shares), seconds=round(time.perf_counter() - began, 1), versions=provenance()),
+        **dict(fresh=(0.0, *partly), seconds=round(time.perf_counter() - began, 1), versions=provenance()),
     )
     return Assessment((str(source),), settings, (family,))
 

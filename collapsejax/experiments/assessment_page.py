@@ -30,7 +30,7 @@ def assessment_page(found: Findings, command: str) -> Page:
     sections += [
         Section("What this does not know", [Bullets(unknown(found))]),
         Section("Settings", [Facts(shown)]),
-        Section("Methods", [Bullets(_methods(found))]),
+        Section("Methods", [Bullets(list(_methods(found)))]),
     ]
     return Page(
         title=f"What models that learn from models would make of {found.name}",
@@ -143,16 +143,21 @@ def _categories(columns: tuple[Categories, ...]) -> Iterator[Block]:
         yield Table([column.name, "share", "left in the end"], rows, "Probability of being left under replace, exact.")
 
 
-def _methods(found: Findings) -> list[str]:
-    return [
+def _methods(found: Findings) -> Iterator[str]:
+    yield from (
         "A loss is the mean negative log-likelihood of held-out rows. Its growth is the mean over repetitions of each "
         "one's loss less that of its generation 0, which was fitted to real rows.",
         "Replace: each model is fitted to rows of the last one. Accumulate: to the real rows and all rows so far. "
         "Accumulate-subsample: to a random part of these, as many as a batch has. Fresh share: to as many rows, of "
         "which that share is new real ones and the rest is of the last model.",
-        "The least share is found by bisection with the same random numbers for all shares, each compared with models "
-        "of real rows alone in the same generation. Ends of its interval are where those of the growth's "
-        "meet the tolerance.",
-        "Exact means are those of collapsejax.theory, which does not simulate; a category's survival is that of the "
-        "Wright-Fisher model.",
-    ]
+    )
+    if any(family.needed for family in found.families):
+        yield (
+            "The least share is found by bisection with the same random numbers for all shares, each compared with "
+            "models of real rows alone in the same generation. Ends of its interval are where those of the growth's "
+            "meet the tolerance."
+        )
+    if any(family.spread[1] for family in found.families):
+        yield "Exact means are those of collapsejax.theory, which does not simulate."
+    if found.categories:
+        yield "Survival of categories is exact, that of the Wright-Fisher model."

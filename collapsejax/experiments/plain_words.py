@@ -61,8 +61,8 @@ def _what_was_run(found: Findings) -> str:
     told = (
         f"Generation 0 is fitted to {run['num_samples']} real rows, each later one to as many, through generation "
         f"{run['num_generations'] - 1}; {run['num_seeds']} repetitions, {run['seconds']:.0f} s. The loss is the mean "
-        f"negative log-likelihood of {run['num_test']} held-out rows in {units}: one nat more, and a row is 2.7 times "
-        f"less likely. Intervals are of 95 %; the tolerance is {run['tolerance']:g} {units}."
+        f"negative log-likelihood of {run['num_test']} held-out rows in {units}: one nat more, and {units[5:]} is 2.7 "
+        f"times less likely. Intervals are of 95 %; the tolerance is {run['tolerance']:g} {units}."
     )
     return "\n".join([*textwrap.wrap(told, _WIDTH), ""])
 

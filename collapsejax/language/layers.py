@@ -77,7 +77,7 @@ product.defvjp(_product_forward, _product_backward)
 
 
 def _transposed(matrix: Array) -> Array:
-    """The transpose, materialised: XLA:CPU has no fast product with a transposed left factor."""
+    """The transpose, materialized: XLA:CPU has no fast product with a transposed left factor."""
     return jax.lax.optimization_barrier(matrix.swapaxes(-1, -2))
 
 

@@ -54,7 +54,7 @@ class Experiment(NamedTuple):
     workflow: Workflow
     num_samples: Any  # or (G,); traced, or `Within` a room, where `size_is_traced`, or `is_paddable`, allows it
     num_generations: int
-    rows: bool  # rows are pooled, and summarised only after selection
+    rows: bool  # rows are pooled, and summarized only after selection
     record: Callable | None
 
     @classmethod
@@ -119,7 +119,7 @@ class Experiment(NamedTuple):
         key, truth = running.key, running.truth  # which stay: what a scan carries is copied
 
         # The generation is counted in the carry: XLA fuses the reading of a list of them into the generators of bits,
-        # which are then no longer vectorised on a CPU, and take seven times as long.
+        # which are then no longer vectorized on a CPU, and take seven times as long.
         def step(carry: tuple, _: None) -> tuple[tuple, Result]:
             later, result = self.step(Running(key, truth, *carry))
             return later[2:], result

@@ -130,7 +130,7 @@ def _in_order(array: Array) -> Array:
 def _eliminate(square: Array, panel: Array) -> Array:
     """The X (r, b) with X C' = panel (r, b), for square (b, b) = C C' with C lower triangular.
 
-    Without a mask, and with explicit sums of terms: XLA vectorises only these.
+    Without a mask, and with explicit sums of terms: XLA vectorizes only these.
     """
     columns: list[Array] = []
     solved: list[Array] = []

@@ -1,7 +1,7 @@
 """Triangular factors of covariances that survive collapse.
 
 Under replace the eigenvalues of a fitted covariance fall exponentially, each at its own rate, so after some dozens of
-generations float32 can neither hold nor factorise the matrix. It is therefore never formed: a `Factor` is F with
+generations float32 can neither hold nor factorize the matrix. It is therefore never formed: a `Factor` is F with
 covariance F F', kept as columns of unit length beside the logarithms of their lengths, and a synthetic batch
 multiplies it from the right by the (well-conditioned) factor of a standard Wishart matrix.
 
@@ -70,7 +70,7 @@ class Factor(Module):
 
 
 def from_columns(columns: Array, log_scale: Array) -> Factor:
-    """The factor with columns `columns` (d, d) times exp(`log_scale`) (d,), normalised to unit columns."""
+    """The factor with columns `columns` (d, d) times exp(`log_scale`) (d,), normalized to unit columns."""
     square = jnp.sum(columns**2, axis=0)
     inverse = jax.lax.rsqrt(jnp.where(square > 0, square, 1.0))
     return Factor(columns * inverse[None, :], jnp.where(square > 0, log_scale - jnp.log(inverse), -jnp.inf))

@@ -1,4 +1,4 @@
-"""Logarithms and exponentials of float32 numbers, written in operations that XLA fuses and vectorises on a CPU.
+"""Logarithms and exponentials of float32 numbers, written in operations that XLA fuses and vectorizes on a CPU.
 
 Two logarithms: `log` gives float32, for the inner loop of a simulation, where an error of 1.5e-7 is no more than that
 of the numbers themselves. `log_to_double` gives float64 to its full precision, for statistics over seeds, where sums
@@ -58,7 +58,7 @@ def log_to_double(x: Array) -> Array:
     """The natural logarithm of positive normal numbers, as float64 and to its precision; needs 64-bit types enabled.
 
     A float32 number is 2^e (1 + f), with an integer e and 1 + f between the square roots of 1/2 and 2. On a CPU this is
-    four times as fast as `jnp.log` of doubles, which is not vectorised. Other dtypes take `jnp.log`.
+    four times as fast as `jnp.log` of doubles, which is not vectorized. Other dtypes take `jnp.log`.
 
     Source: Sun Microsystems (1993), fdlibm, e_log.c.
     """

@@ -76,7 +76,7 @@ _GOLDEN = np.uint32(0x9E3779B9)
 
 
 def _divide(index: Array, width: Array) -> tuple[Array, Array]:
-    """Remainder and quotient of index / width, for quotients below 2^16, by float32: XLA's own is not vectorised."""
+    """Remainder and quotient of index / width, for quotients below 2^16, by float32: XLA's own is not vectorized."""
     quotient = (index.astype(jnp.float32) * ((1 - 2.0**-21) / width.astype(jnp.float32))).astype(jnp.int32)
     quotient = quotient.astype(jnp.uint32)
     rest = index.astype(jnp.uint32) - quotient * width  # below twice the width

@@ -95,7 +95,7 @@ _REGISTRY = (
     Metric(
         "test_nll",
         "Negative log-likelihood of held-out rows",
-        "nats per row",
+        "nats a row",
         Loss(1, **_NATS),
         finite=False,
         short="held-out loss (nats a row)",

@@ -107,7 +107,7 @@ def table(
 
     In a text (.csv, .tsv, .txt and others, also .gz, .bz2 and .xz) fields are separated by commas, semicolons, tabs,
     vertical bars or spaces. Decimal points and commas, marks between thousands, lines before the table, comments (#, %,
-    //), UTF-8, UTF-16 and Latin-1 are recognised. Pandas reads .parquet, .xlsx and .ods, with the package for each.
+    //), UTF-8, UTF-16 and Latin-1 are recognized. Pandas reads .parquet, .xlsx and .ods, with the package for each.
 
     Args:
         path: file with a table.

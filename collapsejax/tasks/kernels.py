@@ -86,7 +86,7 @@ def _fold(
         num_filled = jnp.minimum(-(-count // size), num_blocks)
         return jax.lax.fori_loop(0, num_filled, add_block, jnp.full(places.shape[1], start, places.dtype))
 
-    # A CPU's compiler does not vectorise a sum over rows that is fused with its terms; an accelerator's does better
+    # A CPU's compiler does not vectorize a sum over rows that is fused with its terms; an accelerator's does better
     # with one large kernel than with many small ones.
     return jax.lax.platform_dependent(values, weights, rows.count, cpu=in_blocks, default=at_once)
 

@@ -5,7 +5,7 @@ expectations over whole histories describe the batches, for a row x of batch i a
 
 $$q_i = E \, |x - \mu_0|^2, \qquad K_{ij} = E \, e_i \cdot e_j$$
 
-A model is fitted to batches of weights w (per row, times n_i, normalised to sum 1). The expected squared error M of its
+A model is fitted to batches of weights w (per row, times n_i, normalized to sum 1). The expected squared error M of its
 mean, the second moment Q of its data about mu0, and its fitted variance S are
 
 $$M = w^\top K w, \qquad Q = \sum_i w_i q_i, \qquad S = Q - M$$

@@ -113,7 +113,7 @@ UNITS = {"words", "normals", "exponentials", "large_products", "small_products",
 def test_a_cell_is_timed_and_recorded(tmp_path):
     out = tmp_path / "folder" / "speed.jsonl"
     command = f"run.py --only gaussian-d1-n100-replace --seeds 4000 --repeats 1 --out {out}".split()
-    # With optimised code: of other code the loops that measure costs take longer than the rest.
+    # With optimized code: of other code the loops that measure costs take longer than the rest.
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
     done = subprocess.run(
         [sys.executable, *command], cwd=BENCHMARKS, env=environment, capture_output=True, text=True, check=True

@@ -35,6 +35,22 @@ def test_text_json_and_page(asked, tmp_path, capsys, monkeypatch):
     main(["assess", "people.csv", "--json", "p.json", "--html", "p.html"])  # older ones are replaced
 
 
+def test_a_page_that_fails_takes_neither_text_nor_numbers_with_it(asked, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def full(page):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("collapsejax.pages.html_of", full)
+    with pytest.raises(SystemExit):
+        main(["assess", "people.csv", "--json", "p.json", "--html", "p.html"])
+    told = capsys.readouterr()
+    assert made_up().text() in told.out
+    assert "No space left" in told.err
+    assert json.loads((tmp_path / "p.json").read_text())
+    assert not (tmp_path / "p.html").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

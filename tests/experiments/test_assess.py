@@ -127,6 +127,22 @@ def test_small_tables_are_refused(tmp_path):
         cj.assess(tmp_path / "none.csv")
 
 
+def test_tables_that_were_read_before_are_checked_as_files_are(path, tmp_path):
+    """With the columns that a file's assessment leaves out, they would end in a covariance without a factor."""
+    whole = cj.sources.table(path, missing="drop")
+    with pytest.raises(ValueError, match="'planet', 'cents'; leave it out"):
+        cj.assess(whole, **SIZE)
+    with pytest.raises(ValueError, match="a Table has its own"):
+        cj.assess(whole, columns=["height"], **SIZE)
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(ValueError, match="text has none"):
+        cj.assess(tmp_path / "letters", columns=["height"])
+    few = tmp_path / "few.csv"
+    few.write_text("a\n" + "\n".join(map(str, range(29))))
+    with pytest.raises(ValueError, match="29 rows"):
+        cj.assess(cj.sources.table(few))
+
+
 def test_an_interrupt_ends_all_threads_at_their_next_step():
     steps, reached = _Steps(lambda progress: None, 9), threading.Event()
 

@@ -62,6 +62,14 @@ def test_page_has_every_figure_and_the_same_numbers():
     assert f"{found.families[0].courses[0].growth.mean[-1]:.3f}" in page
 
 
+def test_page_tells_only_methods_that_were_used():
+    found = made_up()
+    assert "Wright-Fisher" in html_of(found.page("c")) and "bisection" in html_of(found.page("c"))
+    families = [dataclasses.replace(one, needed=None, spread=("", {})) for one in found.families]
+    less = html_of(dataclasses.replace(found, families=tuple(families), categories=()).page("c"))
+    assert not any(word in less for word in ("Wright-Fisher", "bisection", "collapsejax.theory"))
+
+
 def test_categories_are_exact():
     column = categories("home", ["a"] * 70 + ["b"] * 29 + ["c"], num_samples=10, num_generations=LENGTH)
     shares = np.array([0.7, 0.29, 0.01])

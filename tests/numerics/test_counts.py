@@ -96,7 +96,7 @@ def test_binomial_has_its_pmf_and_moments(binomials, row):
         assert np.abs(cell_z(binomials[row], planted)).max() > GATE
 
 
-def test_large_binomials_have_the_standardised_moments_of_normals(binomials):
+def test_large_binomials_have_the_standardized_moments_of_normals(binomials):
     """Exactly: a skewness below 2e-4 and an excess kurtosis below 3e-6 in size."""
     rows = [row for row, (n, p, _) in enumerate(BINOMIAL) if n * min(p, 1 - p) > 10**5]
     laws = [stats.binom(n, np.float64(np.float32(p))) for n, p, _ in (BINOMIAL[row] for row in rows)]

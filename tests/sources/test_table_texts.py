@@ -112,7 +112,7 @@ def test_frames(suffix, package, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("cell", ["", " ", "-", ".", "#N/A", "<NA>", "NULL", "n/a", "NaN", "\u2014", "?", "#DIV/0!"])
-def test_missing_cells_are_recognised(cell, tmp_path):
+def test_missing_cells_are_recognized(cell, tmp_path):
     assert is_missing(cell)
     (tmp_path / "t.csv").write_text(lines(",", str).replace("1234.5", cell))
     with pytest.raises(ValueError, match=r"column 'b' .*\(1 missing, the first in line 3\); .* drop 1 of 5 rows"):

@@ -306,7 +306,7 @@ def test_divergence_rises_under_replace(key):
 @pytest.mark.slow
 def test_replace_loses_what_accumulating_keeps(tmp_path):
     """The finding, with the command line's defaults and another seed than the one they were chosen with."""
-    # Without the flag of the tests, which would have it run unoptimised.
+    # Without the flag of the tests, which would have it run unoptimized.
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     command = [sys.executable, "-m", "collapsejax", "run", "transformer", "--seed", "1", "--out", str(tmp_path / "t")]
     subprocess.run(command, env=environment, check=True)

@@ -17,9 +17,11 @@ from rich.text import Text
 
 from ..results.dataset import metrics_in, milestones, summarize
 from ..sweeps.summary import summary
+from ..theory import informative_by_seeds
 from .output import console
 
 # Iterations in a short table, and what is between a mean and its standard error: the first form that fits.
+_FEW_SEEDS = "*"  # before a mean that few seeds carry
 _FORMS = ((5, " ± "), (4, " ± "), (3, " ± "), (3, "±"), (2, " ± "))
 
 
@@ -38,8 +40,11 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.D
         statistics = summarize(dataset[name])
         known = exact.get(name)
         shown.print(f"{name}: {dataset[name].attrs['long_name']}")
+        statistics = statistics.assign_coords(informative=informative_by_seeds(statistics))
         for table in (_full_tables if full else _short_tables)(statistics, known, shown):
             shown.print(table)
+            if any(_FEW_SEEDS in cell for column in table.columns for cell in column.cells):
+                shown.print(f" {_FEW_SEEDS} few seeds carry this mean, and its standard error is too small")
 
 
 def _short_tables(
@@ -113,13 +118,16 @@ def _full_table(statistics: xr.DataArray, exact: xr.DataArray | None, measured: 
 
 
 def _mean(column: xr.DataArray, sign: str | None = None) -> str:
-    """The mean, with its standard error behind `sign`, and how many values are infinite of those that are not all."""
+    """The mean, marked if few seeds carry it, with its standard error behind `sign`, and how many values are infinite.
+
+    Their number is left out where all of them are.
+    """
     names = ["mean", "standard_error", "num_infinite", "count"]
     mean, standard_error, infinite, count = column.sel(statistic=names).values
-    mark = f" ({infinite:.0f} inf)" if 0 < infinite < count else ""
-    if sign is None or not np.isfinite(standard_error):
-        return f"{mean:.4g}{mark}"
-    return f"{with_error(mean, standard_error, sign)}{mark}"
+    known = sign is not None and np.isfinite(standard_error)
+    told = with_error(mean, standard_error, sign) if known else f"{mean:.4g}"
+    few = "" if column.informative else _FEW_SEEDS
+    return f"{few}{told} ({infinite:.0f} inf)" if 0 < infinite < count else f"{few}{told}"
 
 
 def with_error(mean: float, standard_error: float, sign: str) -> str:

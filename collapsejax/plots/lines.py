@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from .informative import informative
+from ..theory import informative_by_seeds
 from .style import EXACT, band, darker
 
 _MOST_POINTS = 12  # of a simulation that lie on an exact curve
@@ -67,7 +67,7 @@ def draw_lines(axis: Axes, lines: list[Line], width: float) -> set[str]:
     kinds, first_bad = set(), []
     for line in drawn:
         iterations = line.statistics.iteration.values
-        good = informative(line.statistics)
+        good = informative_by_seeds(line.statistics).values
         if not good.all():
             first_bad.append(iterations[np.argmin(good)])
         if line.exact is not None:
@@ -133,7 +133,7 @@ def draw_medians(panels: list[tuple[Axes, list[Line]]], shared: bool) -> set[str
     kinds = set()
     for axis, lines in panels:
         for line in lines:
-            if nature(line) or informative(line.statistics).all():
+            if nature(line) or informative_by_seeds(line.statistics).all():
                 continue
             median = line.statistics.sel(statistic="median").values
             if np.isfinite(_visible(axis, median)).all() and _make_room(axis, median, shared):

@@ -9,6 +9,7 @@ import xarray as xr
 
 from ..results.dataset import metrics_in, summarize
 from ..results.statistics import QUANTILES, z_scores
+from ..theory import informative_by_seeds
 from .exact_curves import exact_curves
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
 
     Returns:
         A frame with the columns metric, workflow, one for each swept name, iteration; mean, standard_error, q0.025,
-        q0.25, median, q0.75, q0.975 and count over the seeds; exact, and z = (mean - exact) / standard_error. What is
-        not known is NaN, and so is z where all seeds have the exact value up to rounding. Where few seeds carry a mean,
-        its standard error is too small and z says nothing: see `theory.informative`.
+        q0.25, median, q0.75, q0.975 and count over the seeds; exact, and z = (mean - exact) / standard_error; and
+        informative. What is not known is NaN, and so is z where all seeds have the exact value up to rounding. Where a
+        mean is not informative, few seeds carry it, its standard error is too small and z says nothing: see
+        `theory.informative_by_seeds`, and for stricter bounds `theory.informative`.
     """
     import pandas as pd
 
@@ -55,6 +57,7 @@ def _of_metric(variable: xr.DataArray, exact: xr.DataArray | None) -> pd.DataFra
     known = np.nan if exact is None else exact.reset_coords(drop=True).reindex_like(one)
     columns["exact"] = xr.full_like(one, 1.0, float) * known
     columns["z"] = xr.apply_ufunc(z_scores, columns["mean"], columns["standard_error"], columns["exact"])
+    columns["informative"] = informative_by_seeds(statistics)
     table = pd.DataFrame({name: column.transpose(*order).to_series() for name, column in columns.items()}).reset_index()
     table.insert(0, "metric", variable.name)
     table.insert(list(table).index("generation"), "iteration", table.pop("generation") + 1)

@@ -19,7 +19,7 @@ from . import (
 )
 from .curves import curve, why_unknown
 from .limits import asymptote, limit
-from .precision import informative, trusted, variance
+from .precision import informative, informative_by_seeds, trusted, variance
 
 __all__ = [
     "asymptote",
@@ -29,6 +29,7 @@ __all__ = [
     "exponential_families",
     "fresh",
     "informative",
+    "informative_by_seeds",
     "limit",
     "mixing",
     "outcomes",

@@ -18,6 +18,7 @@ value over the mean. The weights of a regression have infinite variance for |n -
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
 from scipy.special import gammaln
 
 from ..core.base import Task, Workflow
@@ -30,6 +31,8 @@ from .truths import fixed_trace, normal, true_family
 
 _STEADY_SHARE = 0.05  # of real data, which holds variances up
 MOST_SKEWNESS = 0.2
+_SHOWN_SKEWNESS = 2.0  # of a mean that is shown with a standard error
+_TIMES_SEEN = 8  # a variance that the tail suggests counts where it is this many times that of the seeds
 
 
 def trusted(relative_variance: np.ndarray, num_seeds: int, *, skewness: float = MOST_SKEWNESS) -> np.ndarray:
@@ -38,6 +41,32 @@ def trusted(relative_variance: np.ndarray, num_seeds: int, *, skewness: float = 
     The values are taken for log-normal. The default is for z-scores; a curve to look at can do with more.
     """
     return (relative_variance + 3) * np.sqrt(relative_variance) <= skewness * np.sqrt(num_seeds)
+
+
+def informative_by_seeds(statistics: xr.DataArray) -> xr.DataArray:
+    """Whether the mean of a generation and of all before it is worth showing, by what the seeds themselves say.
+
+    That of a metric with negative values always is. Where few seeds carry a mean, the variance over the seeds is too
+    small. So where a log-normal variable with the same upper tail has a relative variance several times larger, that
+    variance is used. More is let through than by `informative`, which is for z-scores.
+
+    Args:
+        statistics: of a metric, as from `sweep`, with dimensions statistic and generation among others.
+
+    Returns:
+        As `statistics`, without the dimension statistic.
+    """
+    of = {
+        name: statistics.sel(statistic=name, drop=True)
+        for name in ("mean", "variance", "min", "median", "q0.975", "count")
+    }
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        seen = of["variance"] / of["mean"] ** 2
+        by_tail = np.expm1((np.log(of["q0.975"] / of["median"]) / 1.96) ** 2)
+        relative = xr.where((of["median"] > 0) & (by_tail > _TIMES_SEEN * seen), by_tail, seen)
+        steady = (of["min"] < 0) | relative.isnull()
+        good = steady | trusted(relative, of["count"], skewness=_SHOWN_SKEWNESS) | ~np.isfinite(of["mean"])
+    return good.copy(data=np.logical_and.accumulate(good.values, axis=good.get_axis_num("generation")))
 
 
 def informative(

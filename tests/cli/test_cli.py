@@ -231,8 +231,11 @@ def test_as_a_process(arguments, code, message, folder):
 def test_tables_fit_the_terminal(width, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the stream for a terminal
-    size = dict(num_samples=6, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
+    size = dict(num_samples=3, num_generations=5, num_seeds=25, key=jax.random.key(20240615))
     data = cj.sweep(cj.Gaussian(2), ["replace", "accumulate"], **size)
+    few = ~cj.summary(data).set_index(["metric", "workflow", "iteration"]).informative
+    assert few["trace_ratio", "replace", 5]
+    assert not few["trace_ratio", "replace", 1]
     for full in (False, True):
         tables.print_tables(data, None, cj.exact_curves(data), full=full)
         out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
@@ -240,6 +243,9 @@ def test_tables_fit_the_terminal(width, capsys, monkeypatch):
         assert max(map(len, out.splitlines())) <= width
         assert out.count("iteration") in ((4, 8) if full else (4,))
         assert " 5 " in out
+        marks = re.sub(r"\n \* few seeds.*", "", out).count("*")
+        last, shown = (few[few.index.isin(there, level="iteration")].sum() for there in ([1, 5], [1, 2, 5]))
+        assert (shown if full else last) <= marks <= shown
 
 
 def test_a_failing_run_leaves_nothing(folder, monkeypatch):

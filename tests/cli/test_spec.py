@@ -1,5 +1,6 @@
 """What specifications and flags of sweeps mean, and what is said of wrong ones."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def planned(monkeypatch):
             found.update(given)
             raise ValueError
 
+        importlib.import_module("collapsejax.sweeps.run")  # which would keep `stop` if it were imported after
         monkeypatch.setattr("collapsejax.sweeps.plan.make_plan", stop)
         with pytest.raises(SystemExit):
             main(["sweep", *arguments, "--out", "s"])

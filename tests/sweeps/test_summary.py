@@ -22,7 +22,7 @@ def test_a_row_for_each_number(data):
     table = cj.summary(data)
     assert list(table)[:4] == ["metric", "workflow", "sigma2", "iteration"]
     assert list(table)[4:] == [
-        *("mean", "standard_error", "q0.025", "q0.25", "median", "q0.75", "q0.975", "count", "exact", "z"),
+        *("mean", "standard_error", "q0.025", "q0.25", "median", "q0.75", "q0.975", "count", "exact", "z", "informative"),
     ]
     assert len(table) == 4 * 2 * 2 * 4
     row = table.query("metric == 'mean_sq_error' and workflow == 'accumulate' and sigma2 == 4 and iteration == 3")
@@ -35,6 +35,17 @@ def test_a_row_for_each_number(data):
     assert row["z"].item() == pytest.approx((row["mean"].item() - exact) / error, rel=1e-4)
     assert table.query("metric == 'kl' and workflow == 'accumulate'").exact.isna().all()
     assert table.z.abs().max() < 5
+
+
+def test_means_that_few_seeds_carry_are_told():
+    """Under replace in one dimension the variance ends in most seeds near 0, and its mean in the few that grew."""
+    over = dict(num_samples=5, num_generations=30, num_seeds=300, key=jax.random.key(2))
+    table = cj.summary(cj.sweep(cj.Gaussian(1), ["replace", "accumulate"], **over)).query("metric == 'trace_ratio'")
+    told = {name: rows.informative.tolist() for name, rows in table.groupby("workflow")}
+    assert all(told["accumulate"])
+    first = told["replace"].index(False)
+    assert 3 < first < 15
+    assert not any(told["replace"][first:])
 
 
 def test_summaries_and_selections_give_the_same(data):

@@ -22,7 +22,19 @@ def test_a_row_for_each_number(data):
     table = cj.summary(data)
     assert list(table)[:4] == ["metric", "workflow", "sigma2", "iteration"]
     assert list(table)[4:] == [
-        *("mean", "standard_error", "q0.025", "q0.25", "median", "q0.75", "q0.975", "count", "exact", "z", "informative"),
+        *(
+            "mean",
+            "standard_error",
+            "q0.025",
+            "q0.25",
+            "median",
+            "q0.75",
+            "q0.975",
+            "count",
+            "exact",
+            "z",
+            "informative",
+        ),
     ]
     assert len(table) == 4 * 2 * 2 * 4
     row = table.query("metric == 'mean_sq_error' and workflow == 'accumulate' and sigma2 == 4 and iteration == 3")

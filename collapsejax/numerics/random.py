@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core.base import Array
+from .batched import seeds_last
 from .float32 import log, polynomial
-from .threefry import Stream, bits_by_column, fused, uniform
+from .threefry import Stream, bits_by_column, fused, hashed, uniform
 
 
 def normal(key: Array, shape: tuple[int, ...]) -> Array:
@@ -52,14 +54,20 @@ def chi(key: Array, degrees: Array) -> Array:
     Source: Marsaglia and Tsang (2000), ACM Trans. Math. Softw. 26, 363. A normal and a uniform are rejected with a
     probability of about 0.06 / degrees, so the loop is rarely entered. With one degree it is the size of a normal.
     """
-    stream, degrees = Stream.of(key), jnp.asarray(degrees, dtype=jnp.float32)
+    stream, degrees = Stream.of(key), jnp.asarray(degrees)
+    return _chi(lambda attempt: stream.words(attempt, degrees.shape), degrees)
+
+
+def _chi(words: Callable[[Any], tuple[Array, Array]], degrees: Array) -> Array:
+    """As `chi`, of any shape, by pairs of random words of this shape for each attempt."""
+    degrees = degrees.astype(jnp.float32)
     single = degrees < 2
     offset = jnp.where(single, 1.0, degrees / 2) - 1 / 3
     width = 1 / (3 * jnp.sqrt(offset))
 
     def attempt(tries: Any) -> Array:
-        words = stream.words(tries, degrees.shape)
-        normal, level = _normal_of(words[0]), uniform(words[1])
+        first, second = words(tries)
+        normal, level = _normal_of(first), uniform(second)
         step = jnp.maximum(width * normal, _JUST_ABOVE_MINUS_ONE)
         # log v - v + 1 + z^2 / 2 offset for v = (1 + step)^3: near 0 its first powers cancel, and are left out.
         series = -3 * step**4 * polynomial((-1 / 9, 1 / 8, -1 / 7, 1 / 6, -1 / 5, 1 / 4), step)
@@ -91,11 +99,29 @@ def wishart_factor(key: Array, dim: int, degrees: Array) -> Array:
     present = left > 0
     if dim == 1:
         return jnp.where(present, chi(key, jnp.where(present, left, 1)), 0.0)[:, None]
-    k_chi, k_normal = jax.random.split(fused(key))
-    diagonal = chi(k_chi, jnp.where(present, left, 1))
+    stream = Stream.of(key)
+    return _bartlett(jnp.stack([stream.low, stream.high]), left)
+
+
+@seeds_last
+def _bartlett(key: Array, left: Array) -> Array:
+    """The factor (d, d) from the words (2,) of a key and the degrees (d,) that the columns have left.
+
+    Bits are those of `jax.random`: in rows of d numbers, of which few are a multiple of a vector's length, all of this
+    would take up to eight times as long.
+    """
+    present, dim = left > 0, len(left)
+    k_chi, k_normal = (hashed(*key, np.uint32(0), np.uint32(place)) for place in range(2))
+    column = jax.lax.broadcasted_iota(jnp.uint32, left.shape, 0)
+    words = lambda attempt: hashed(*(word[None] for word in k_chi), column, jnp.full_like(column, attempt))
+    diagonal = _chi(words, jnp.where(present, left, 1))
     # Drawn for the upper triangle too: that takes less time than putting others into their places.
-    lower = jnp.where(jnp.tri(dim, k=-1, dtype=bool), normal(k_normal, (dim, dim)), jnp.diag(diagonal))
-    return jnp.where(present[None, :], lower, 0.0)
+    place = jnp.arange(dim * dim, dtype=jnp.uint32).reshape(dim, dim, 1)
+    place = jnp.broadcast_to(place, (dim, *left.shape))
+    first, second = hashed(*(word[None, None] for word in k_normal), jnp.zeros_like(place), place)
+    below, on = (mask[:, :, None] for mask in (jnp.tri(dim, k=-1, dtype=bool), jnp.eye(dim, dtype=bool)))
+    lower = jnp.where(below, _normal_of(first ^ second), 0.0) + jnp.where(on, diagonal[:, None], 0.0)
+    return jnp.where(present[None], lower, 0.0)
 
 
 def normal_log_density(values: Array, scale: Array) -> Array:

@@ -22,7 +22,7 @@ _UNROLLED_KEYS = 16  # keys that a split computes one by one, so that XLA drops 
 
 
 @jax.jit
-def _hash(low: Array, high: Array, a: Array, b: Array) -> tuple[Array, Array]:
+def hashed(low: Array, high: Array, a: Array, b: Array) -> tuple[Array, Array]:
     """Threefry with 20 rounds of the counter (a, b) under the key (low, high). Source: Salmon et al. (2011), SC '11."""
     keys = (low, high, low ^ high ^ np.uint32(0x1BD11BDA))
     a, b = a + keys[0], b + keys[1]
@@ -48,17 +48,17 @@ def _counters(shape: tuple[int, ...]) -> tuple[Array, Array]:
 
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
     if math.prod(shape) > _UNROLLED_KEYS:
-        return jnp.stack(_hash(key[0], key[1], *_counters(shape)), axis=-1)
-    keys = [jnp.stack(_hash(key[0], key[1], np.uint32(0), np.uint32(place))) for place in range(math.prod(shape))]
+        return jnp.stack(hashed(key[0], key[1], *_counters(shape)), axis=-1)
+    keys = [jnp.stack(hashed(key[0], key[1], np.uint32(0), np.uint32(place))) for place in range(math.prod(shape))]
     return jnp.stack(keys).reshape(*shape, 2)
 
 
 def _fold_in(key: Array, data: Array) -> Array:
-    return jnp.stack(_hash(key[0], key[1], np.uint32(0), data.astype(jnp.uint32)))
+    return jnp.stack(hashed(key[0], key[1], np.uint32(0), data.astype(jnp.uint32)))
 
 
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
-    a, b = _hash(key[0], key[1], *_counters(shape))
+    a, b = hashed(key[0], key[1], *_counters(shape))
     if bit_width == 64:
         return (a.astype(jnp.uint64) << np.uint64(32)) | b.astype(jnp.uint64)
     return (a ^ b).astype({8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}[bit_width])
@@ -104,7 +104,7 @@ def bits_by_column(key: Array, num_rows: int, num_columns: int) -> Array:
     _check_length(num_rows * num_columns)
     row, column = (jax.lax.broadcasted_iota(jnp.uint32, (num_columns, num_rows), axis) for axis in (1, 0))
     place = row * np.uint32(num_columns) + column
-    a, b = _hash(*jax.random.key_data(key), jnp.zeros_like(place), place)
+    a, b = hashed(*jax.random.key_data(key), jnp.zeros_like(place), place)
     return a ^ b
 
 
@@ -127,7 +127,7 @@ class Stream(NamedTuple):
     def words(self, attempt: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
         """Two arrays (shape) of 32 random bits each."""
         place = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape) + self.start
-        return _hash(self.low, self.high, place, jnp.broadcast_to(jnp.uint32(attempt), shape))
+        return hashed(self.low, self.high, place, jnp.broadcast_to(jnp.uint32(attempt), shape))
 
     def uniforms(self, attempt: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
         """Two arrays (shape) of uniforms in (0, 1] with 32 bits, and full relative precision near 0."""

@@ -268,7 +268,11 @@ class Workflow(Module):
 
     @abstractmethod
     def capacity(self, num_samples: int, num_generations: int) -> int:
-        """Rows of room that the pool needs for `num_generations` batches of `num_samples` rows, real data included."""
+        """Rows of room that the pool needs for `num_generations` batches of `num_samples` rows, real data included.
+
+        Rows that are appended beyond it make all that is fitted to them NaN. A state that never grows, as of the latest
+        batches, may be made of the batches themselves, by `real.clear()` and `join`, and need no pool.
+        """
 
     @abstractmethod
     def init(self, pool: Dataset, real: Dataset) -> PyTree:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,6 +122,21 @@ def check_workflow(workflow: Any) -> None:
     check_is(Workflow, "workflow", workflow)
 
 
+def _check_fields(kind: str, config: Task | Workflow) -> None:
+    """Raise ValueError for a traced field that is no number and for a static one that cannot be compared."""
+    for field in dataclasses.fields(config):
+        value, where = getattr(config, field.name), f"{kind} {config.name!r}: field {field.name!r}"
+        if field.metadata.get("static"):
+            try:
+                hash(value)
+            except TypeError:
+                raise ValueError(
+                    f"{where} is a {type(value).__name__}, which a static field cannot be; give a tuple"
+                ) from None
+        elif isinstance(value, str | bytes | types.FunctionType):
+            raise ValueError(f"{where} is {value!r}, and JAX traces numbers only; declare it by cj.static()")
+
+
 def check_source(kind: type[Source] | type[SequenceSource], source: Any) -> None:
     """Raise ValueError unless this is a source of that kind: `Source` or `SequenceSource`."""
     if kind is Source and isinstance(source, SequenceSource):
@@ -161,6 +178,8 @@ def check_run(task: Any, workflow: Any, num_samples: Any, num_generations: int, 
     for part in (task, workflow):
         for size in sorted({min(sizes), max(sizes)}):
             part.check(size)
+    _check_fields("task", task)
+    _check_fields("workflow", workflow)
     _check_pool(
         task, workflow, -(-sum(sizes) // len(sizes)), num_generations, uses_rows(task, workflow, rows, scheduled)
     )

@@ -54,7 +54,7 @@ class Rows(Dataset):
         return Rows(self.values, jnp.zeros_like(self.weights), jnp.zeros_like(self.count))
 
     def append(self, new: Rows) -> Rows:
-        """Raises ValueError if `new` is larger than the whole buffer; what else overflows overwrites its end.
+        """Raises ValueError if `new` is larger than the whole buffer; what else overflows gets NaN weights.
 
         Slots of `new` behind its count are written too, and overwritten by what is appended next.
         """
@@ -66,8 +66,9 @@ class Rows(Dataset):
         def write(leaf: Array, rows: Array) -> Array:
             return jax.lax.dynamic_update_slice_in_dim(leaf, rows, self.count, axis=0)
 
-        values = jax.tree.map(write, self.values, new.values)
-        return Rows(values, write(self.weights, new.weights), self.count + new.count)
+        values, count = jax.tree.map(write, self.values, new.values), self.count + new.count
+        weights = jnp.where(count > self.capacity, jnp.nan, new.weights)  # else rows would be lost without a word
+        return Rows(values, write(self.weights, weights), count)
 
     def join(self, other: Rows) -> Rows:
         return self.empty(self.capacity + other.capacity).append(self).append(other)

@@ -20,6 +20,7 @@ from ..core.checks import (
 )
 from ..data.rows import Rows
 from ..numerics.threefry import fused, plain
+from .returned import calling, check_begun, check_data, check_rows, check_same
 
 
 class Result(NamedTuple):
@@ -77,12 +78,17 @@ class Experiment(NamedTuple):
         """The seed that `key` belongs to, before generation 0."""
         k_init, k_real, k_scan = jax.random.split(key, 3)
         n = self._batch_size(0)
-        truth, params = self.task.init(k_init, size_of(n))
+        with calling(self.task, "init"):
+            begun = self.task.init(k_init, size_of(n))
+        check_begun(self.task, begun)
+        truth, params = begun
         real = self._draw_real(k_real, truth, n)
         # The batch of the last generation is stored too, so the loop could be carried on.
         room = self.workflow.capacity(room_of(n), self.num_generations + 1)
         pool = jax.tree.map(real.empty, room)  # or one for each of several rooms
-        return Running(k_scan, truth, settled(self.workflow.init(pool, real)), params, jnp.int32(0))
+        with calling(self.workflow, "init"):
+            state = settled(self.workflow.init(pool, real))
+        return Running(k_scan, truth, state, params, jnp.int32(0))
 
     def step(self, running: Running) -> tuple[Running, Result]:
         """One generation. Its keys depend on the seed and its number alone: a shorter run begins a longer one."""
@@ -91,11 +97,16 @@ class Experiment(NamedTuple):
         keys = (jax.random.fold_in(fused(running.key), 4 * g + use) for use in range(4))
         k_select, k_fit, k_sample, k_update = map(plain, keys)  # JAX's own keys: `jax.random.poisson` wants them
         self = self._replace(task=self.task.at(g))
-        train = self.workflow.select(k_select, running.state)
+        with calling(self.workflow, "select"):
+            train = self.workflow.select(k_select, running.state)
+        check_data(self.workflow, "select", train)
         if self.rows:
-            train = self.task.summarize(truth, train)
-        params = self.task.fit(k_fit, truth, train, running.params)
-        metrics = self.task.evaluate(truth, params)
+            with calling(self.task, "summarize"):
+                train = self.task.summarize(truth, train)
+        with calling(self.task, "fit"):
+            params = self.task.fit(k_fit, truth, train, running.params)
+        with calling(self.task, "evaluate"):
+            metrics = self.task.evaluate(truth, params)
         check_metrics_of(self.task, metrics)
         n = self._batch_size(g + 1)
         synthetic = self._draw_synthetic(k_sample, truth, params, n)
@@ -110,8 +121,13 @@ class Experiment(NamedTuple):
                 )
             return self._draw_real(key, truth, n if m is None else m)
 
-        state = settled(self.workflow.update(k_update, running.state, synthetic, draw_real))
-        params = None if running.params is None else params
+        with calling(self.workflow, "update"):
+            state = settled(self.workflow.update(k_update, running.state, synthetic, draw_real))
+        check_same(self.workflow, "update", state, running.state, "the state before")
+        if running.params is None:
+            params = None
+        else:
+            check_same(self.task, "fit", params, running.params, "what it began from")
         return Running(running.key, truth, state, params, g + 1), Result(metrics, recorded)
 
     def advance(self, running: Running, num_generations: int) -> tuple[Running, Result]:
@@ -139,17 +155,26 @@ class Experiment(NamedTuple):
         law = None if self.rows else self.task.exact_law
         if law is not None and law.real is not None:
             return law.real(key, truth, size_of(n))
-        return self._represented(truth, self.task.sample_real(key, truth, room_of(n)), n)
+        with calling(self.task, "sample_real"):
+            values = self.task.sample_real(key, truth, room_of(n))
+        check_rows(self.task, "sample_real", values, room_of(n))
+        return self._represented(truth, values, n)
 
     def _draw_synthetic(self, key: Array, truth: PyTree, params: PyTree, n: Any) -> Dataset:
         law = None if self.rows else self.task.exact_law
         if law is not None:
             return law.synthetic(key, truth, params, size_of(n))
         if self.workflow.screen is None:
-            return self._represented(truth, self.task.sample(key, truth, params, room_of(n)), n)
+            return self._represented(truth, self._sampled(key, truth, params, room_of(n)), n)
         k_sample, k_screen = jax.random.split(key)
-        values = self.task.sample(k_sample, truth, params, self.workflow.num_candidates(n))
+        values = self._sampled(k_sample, truth, params, self.workflow.num_candidates(n))
         return self.workflow.screen(k_screen, Rows.of(values), partial(self.task.log_density, truth), n)
+
+    def _sampled(self, key: Array, truth: PyTree, params: PyTree, num_rows: int) -> PyTree:
+        with calling(self.task, "sample"):
+            values = self.task.sample(key, truth, params, num_rows)
+        check_rows(self.task, "sample", values, num_rows)
+        return values
 
     def _represented(self, truth: PyTree, values: PyTree, n: Any) -> Dataset:
         rows = Rows.of(values, n.size if isinstance(n, Within) else None)

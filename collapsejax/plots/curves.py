@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..results.dataset import metrics_in, summarize
+from ..results.dataset import metrics_in, summarize, with_iterations
 from ..results.metrics import check_metrics
 from .captions import caption, setting_text, workflow_titles
 from .layout import Layout
@@ -68,10 +68,7 @@ def curves(
     split = bool(swept) and dataset.sizes["workflow"] > 1 if split is None else split
     _check_number(dataset, metrics, swept, split)
     metrics = _chosen(dataset, metrics)
-    if exact is not None and exact.data_vars and "iteration" not in exact.coords:  # curves of one's own
-        if exact.sizes.get("generation") != dataset.sizes["generation"]:
-            raise ValueError(f"exact: {dict(exact.sizes)}; give curves along generation, {dataset.sizes['generation']}")
-        exact = exact.assign_coords(iteration=("generation", dataset.iteration.values))
+    exact = None if exact is None else with_iterations(exact, dataset)
     if against is not None:
         against = against if "workflow" in against.dims else against.expand_dims("workflow")
     workflows = in_published_order(dataset.workflow.values)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.colors import LogNorm
 
-from ..results.dataset import check_workflow, line_dimensions, metrics_in, summarize
+from ..results.dataset import check_workflow, line_dimensions, metrics_in, summarize, with_iterations
 from ..results.metrics import check_metrics
+from ..results.statistics import z_scores
+from ..theory import informative_by_seeds
 from .captions import caption, setting_text, workflow_titles
 from .legends import caption_height, draw_strips
 from .style import Figure, Width, axis_label, in_published_order, width_of
 from .texts import broken_text
+
+T = TypeVar("T", xr.Dataset, xr.DataArray)
 
 _MANY = 2.0  # standard errors beyond which a cell is marked
 _DECADES_FOR_LOG = 2.0
@@ -42,7 +46,8 @@ def heatmap(
     Colours diverge from white at 0 where numbers have signs: those of a metric that can be negative, and differences
     from a baseline. Else they are sequential, logarithmic beyond two decades. Dots mark cells that lie more than 2
     standard errors from what they are compared with, which the caption tells: the exact means if these are given, else
-    the baseline, else 0 for a metric with signs.
+    the baseline, else 0 for a metric with signs. Cells whose mean few seeds carry get none. Cells share their seeds, so
+    those in a row often lie off together.
 
     Args:
         dataset: as from `sweep` or `open`.
@@ -63,11 +68,12 @@ def heatmap(
     check_metrics([metric], metrics_in(dataset))
     dataset = dataset if "workflow" in dataset.dims else dataset.expand_dims("workflow")
     x, y = _axes(dataset, x, y)
-    chosen = _at(dataset, iteration, "generation" in (x, y))
+    along = "generation" in (x, y)
+    chosen = _at(dataset, iteration, along)
     if baseline is not None:
         check_workflow(baseline, dataset)
-    known = None if exact is None or metric not in exact else exact[metric]
-    cells = _Cells.of(chosen[metric], known, baseline)
+    known = None if exact is None else with_iterations(exact, dataset).get(metric)
+    cells = _Cells.of(chosen[metric], known, baseline, _at(_informative(dataset[metric]), iteration, along))
     panels = (
         [None]
         if "workflow" in (x, y)
@@ -91,25 +97,31 @@ class _Cells(NamedTuple):
     meaning: str
 
     @classmethod
-    def of(cls, variable: xr.DataArray, exact: xr.DataArray | None, baseline: str | None) -> _Cells:
+    def of(
+        cls, variable: xr.DataArray, exact: xr.DataArray | None, baseline: str | None, informative: xr.DataArray
+    ) -> _Cells:
         statistics = summarize(variable)
         mean, error = (statistics.sel(statistic=name, drop=True) for name in ("mean", "standard_error"))
         signed = bool((mean < 0).any()) or baseline is not None
         compared = f"from {baseline}"
         if exact is not None:
             labels = {name: mean[name].values.tolist() for name in exact.dims if name in mean.coords}
-            known = exact.sel(labels).transpose(*(name for name in mean.dims if name in exact.dims))
-            apart, of_apart, compared = mean - mean.copy(data=np.broadcast_to(known, mean.shape)), error, "from exact"
+            known = exact.sel(labels).reset_coords(drop=True).broadcast_like(mean).transpose(*mean.dims)
+            z, compared = z_scores(mean, error, known), "from exact"
         if baseline is not None:
-            difference, of_difference = _difference(variable, baseline)
-            mean = difference
-            if exact is None:
-                apart, of_apart = difference, of_difference
+            mean, of_difference = _difference(variable, baseline)
+            z = z if exact is not None else z_scores(mean, of_difference, 0.0)
         elif exact is None:
-            apart, of_apart, compared = mean, error, "from 0"
-        marked = abs(apart) > _MANY * of_apart if signed or exact is not None else xr.zeros_like(mean, bool)
-        shown = bool((signed or exact is not None) and np.isfinite(of_apart).any())
+            z, compared = z_scores(mean, error, 0.0), "from 0"
+        tested = signed or exact is not None
+        marked = mean.copy(data=tested & (abs(z) > _MANY)) & informative
+        shown = bool(tested and np.isfinite(error).any())
         return cls(mean, marked, signed, f"dots: more than 2 s.e. {compared}" if shown else "")
+
+
+def _informative(variable: xr.DataArray) -> xr.DataArray:
+    good = informative_by_seeds(summarize(variable))
+    return good.assign_coords(iteration=variable.iteration)
 
 
 def _difference(variable: xr.DataArray, baseline: str) -> tuple[xr.DataArray, xr.DataArray]:
@@ -140,8 +152,8 @@ def _axes(dataset: xr.Dataset, x: str | None, y: str | None) -> tuple[str, str]:
     return x, y
 
 
-def _at(dataset: xr.Dataset, iteration: int | None, along: bool) -> xr.Dataset:
-    """The results in the iteration that is shown."""
+def _at(dataset: T, iteration: int | None, along: bool) -> T:
+    """Results in the iteration that is shown."""
     if along:
         if iteration is not None:
             raise ValueError(f"iteration={iteration}: generations are along an axis; leave it out")

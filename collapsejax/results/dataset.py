@@ -41,6 +41,22 @@ def check_workflow(name: str, dataset: xr.Dataset) -> None:
         raise ValueError(f"workflow {name!r}: is not in the results; {nearest(name, known)}")
 
 
+def with_iterations(exact: xr.Dataset, dataset: xr.Dataset) -> xr.Dataset:
+    """Exact curves, also of one's own, with the iterations of the results that they belong to.
+
+    Raises:
+        ValueError: it is no dataset, or has other generations than the results.
+    """
+    if not isinstance(exact, xr.Dataset):
+        example = 'xr.Dataset({"metric": ("generation", means)})'
+        raise ValueError(f"exact: is a {type(exact).__name__}; give a dataset, such as {example}")
+    if not exact.data_vars or "iteration" in exact.coords:
+        return exact
+    if exact.sizes.get("generation") != dataset.sizes["generation"]:
+        raise ValueError(f"exact: {dict(exact.sizes)}; give curves along generation, {dataset.sizes['generation']}")
+    return exact.assign_coords(iteration=("generation", dataset.iteration.values))
+
+
 def coordinates(
     dims: Mapping[str, Sequence[Any]],
     num_samples: int | Sequence[int],

@@ -19,6 +19,7 @@ from ..results.sketch import Sketch
 from ..store import datasets
 from ..store.manifest import Shard
 from ..store.shards import Shards
+from ..workflows import WORKFLOWS
 from .calls import Calls, joined
 from .execution import Execution
 from .grid import Experiments, Over
@@ -253,6 +254,8 @@ class _Run:
                 cell = next(cell for cell in self._plan.grid.cells if cell.index == shard.cell)
                 seeds = f"{nan.max():.0f} of seeds {shard.first} to {shard.stop - 1}"
                 self._nan[name] = f"first in generation {np.argmax(nan > 0)} ({self._plan.grid.label([cell])}; {seeds})"
+                if cell.workflow.name not in WORKFLOWS:
+                    self._nan[name] += "; so it is where a workflow appends more rows than its `capacity`"
 
 
 def _batched(jobs: Sequence[Job], size: int) -> Iterator[Sequence[Job]]:

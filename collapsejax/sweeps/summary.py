@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ..results.dataset import metrics_in, summarize
+from ..results.dataset import metrics_in, summarize, with_iterations
 from ..results.statistics import QUANTILES, z_scores
 from ..theory import informative_by_seeds
 from .exact_curves import exact_curves
@@ -33,7 +33,7 @@ def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    exact = known_curves(data) if exact is None else exact
+    exact = known_curves(data) if exact is None else with_iterations(exact, data)
     return pd.concat([_of_metric(data[name], exact.get(name)) for name in metrics_in(data)], ignore_index=True)
 
 

@@ -102,7 +102,7 @@ def why_unknown(task: Task, workflow: Workflow, *, num_samples: int, num_generat
 def _reasons(
     decided: Decided, task: Task, workflow: Workflow, num_samples: int, num_generations: int
 ) -> dict[str, str]:
-    general = "Exact curves are known for the library's own tasks of numbers, and this is none of them."
+    general = "Exact curves are known for tasks of this library, and this one is of another class, or of text."
     if isinstance(task, Probed):
         general = "Ask for the curves of the task that is probed; what probing adds has no known mean."
     if not decided:

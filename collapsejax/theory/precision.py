@@ -43,15 +43,17 @@ def trusted(relative_variance: np.ndarray, num_seeds: int, *, skewness: float = 
     return (relative_variance + 3) * np.sqrt(relative_variance) <= skewness * np.sqrt(num_seeds)
 
 
-def informative_by_seeds(statistics: xr.DataArray) -> xr.DataArray:
+def informative_by_seeds(statistics: xr.DataArray, *, skewness: float = _SHOWN_SKEWNESS) -> xr.DataArray:
     """Whether the mean of a generation and of all before it is worth showing, by what the seeds themselves say.
 
     That of a metric with negative values always is. Where few seeds carry a mean, the variance over the seeds is too
     small. So where a log-normal variable with the same upper tail has a relative variance several times larger, that
-    variance is used. More is let through than by `informative`, which is for z-scores.
+    variance is used.
 
     Args:
         statistics: of a metric, as from `sweep`, with dimensions statistic and generation among others.
+        skewness: of a mean, as in `trusted`. By default more is let through than by `informative`, which is for
+            z-scores.
 
     Returns:
         As `statistics`, without the dimension statistic.
@@ -65,7 +67,7 @@ def informative_by_seeds(statistics: xr.DataArray) -> xr.DataArray:
         by_tail = np.expm1((np.log(of["q0.975"] / of["median"]) / 1.96) ** 2)
         relative = xr.where((of["median"] > 0) & (by_tail > _TIMES_SEEN * seen), by_tail, seen)
         steady = (of["min"] < 0) | relative.isnull()
-        good = steady | trusted(relative, of["count"], skewness=_SHOWN_SKEWNESS) | ~np.isfinite(of["mean"])
+        good = steady | trusted(relative, of["count"], skewness=skewness) | ~np.isfinite(of["mean"])
     return good.copy(data=np.logical_and.accumulate(good.values, axis=good.get_axis_num("generation")))
 
 

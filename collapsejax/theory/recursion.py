@@ -245,5 +245,8 @@ def _refusals_of(workflow: Workflow) -> Iterator[None]:
     """NotLinear, naming the workflow, for what it asks of a Ledger in vain."""
     try:
         yield
-    except (NotLinear, AttributeError, TypeError) as error:
+    except AttributeError as error:
+        asked = f"it asks its data for {error.name!r}, and only weights of whole batches are known"
+        raise NotLinear(f"{workflow.name}: {asked}") from error
+    except (NotLinear, TypeError) as error:
         raise NotLinear(f"{workflow.name}: {error}") from error

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_Z = 5.0  # of an error that is found
+_SKEWNESS = 0.5  # of means that are compared; at 1, correct curves of products of gamma variables had |z| above 5
+
+
 def validate(
     task: Task,
     workflow: Workflow | str,
@@ -51,21 +55,22 @@ def validate(
         progress: as in `sweep`.
 
     Returns:
-        A frame with a row for each metric and iteration: metric, iteration, mean, standard_error, exact, and z =
-        (mean - exact) / standard_error. Generations in which few seeds carry the mean are left out as far as
-        `theory.informative` knows them, and so is what all seeds have exactly. Of correct curves |z| is below 5, and
-        about 1 in the root mean square over metrics and iterations, which depend on one another.
+        A frame with a row for each metric and iteration: metric, iteration, mean, standard_error, exact, z = (mean -
+        exact) / standard_error, and detectable, by which share a curve must be wrong for |z| to be 5 on average. From
+        the generation on in which few seeds carry a mean it is left out, by `theory.informative` and, of curves that
+        are given, by `theory.informative_by_seeds`; and so is what all seeds have exactly. Of correct curves |z| is
+        below 5. Iterations share their seeds, so the root mean square is about 1 only over many pairs.
 
     Raises:
-        ValueError: as `sweep`; for curves of metrics that are none, or of another length; and where no mean is known,
-            saying why.
+        ValueError: as `sweep`; for curves of metrics that are none, or of another length; where no mean is known,
+            saying why; and where nothing is left to compare.
     """
     workflow = find(workflow) if isinstance(workflow, str) else workflow
     check_count("num_seeds", num_seeds, least=100)
     sizes = dict(num_samples=num_samples, num_generations=num_generations)
     curves = theory.curve(task, workflow, **sizes) if exact is None else exact
-    if exact is not None and not exact:
-        raise ValueError("exact: is empty; give means of a metric, or leave it out")
+    if exact is not None and not (isinstance(exact, Mapping) and exact):
+        raise ValueError("exact: is no mapping, or empty; give means by metric, {name: (G,)}, or leave it out")
     if not curves:
         name, reason = next(iter(theory.why_unknown(task, workflow, **sizes).items()))
         raise ValueError(f"exact: no mean of this task is known ({name}: {reason}); give curves of your own")
@@ -75,9 +80,22 @@ def validate(
     data = sweep(task, [workflow], **sizes, num_seeds=num_seeds, key=key, **options)
     table = summary(data[list(known)], known)
     last = theory.informative(task, workflow, **sizes, num_seeds=num_seeds)
-    worth = table.metric.map(lambda name: last.get(name, num_generations - 1) + 1)
+    last |= {name: _last_by_seeds(data[name]) for name in known if name not in last}
+    worth = table.metric.map(last) + 1
     table = table[np.isfinite(table.exact) & table.z.notna() & (table.iteration <= worth)]
-    return table[["metric", "iteration", "mean", "standard_error", "exact", "z"]].reset_index(drop=True)
+    if table.empty:
+        raise ValueError(
+            f"num_seeds={num_seeds}: few seeds carry the mean of {', '.join(known)} from the first iteration on, or "
+            "all have the exact one, so there is nothing to compare; use more seeds, or more rows"
+        )
+    table = table.assign(detectable=_Z * table.standard_error / table.exact.abs())
+    return table[["metric", "iteration", "mean", "standard_error", "exact", "z", "detectable"]].reset_index(drop=True)
+
+
+def _last_by_seeds(variable: xr.DataArray) -> int:
+    """The last generation in which a mean is informative, -1 if in none."""
+    good = theory.informative_by_seeds(variable.squeeze("workflow"), skewness=_SKEWNESS).values
+    return int(good.sum()) - 1
 
 
 def _labelled(curves: Mapping[str, Sequence[float]], num_generations: int) -> xr.Dataset:

@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import collapsejax as cj
 from collapsejax.results.dataset import to_dataset
@@ -44,6 +45,30 @@ def test_colours_are_means_of_the_cells():
         ValueError, match=r"num_samples: 4 values are along no axis; choose one with .isel\(num_samples=0"
     ):
         cj.plots.heatmap(data.isel(dim=0), "trace_ratio", x="generation", y="workflow")
+
+
+def test_curves_of_ones_own_need_no_dimension_but_generation():
+    data = results()
+    exact = xr.Dataset({"trace_ratio": ("generation", [2.0, 2.0, 3.0])})
+    figure = cj.plots.heatmap(data, "trace_ratio", exact=exact)
+    assert len(marked(figure.axes[0])) == 12
+    right = xr.Dataset({"trace_ratio": ("generation", [2.0, 2.0, 2.0])})
+    assert len(marked(cj.plots.heatmap(data, "trace_ratio", exact=right).axes[0])) < 4
+    with pytest.raises(ValueError, match="exact: is a dict; give a dataset"):
+        cj.plots.heatmap(data, "trace_ratio", exact={"trace_ratio": [2.0, 2.0, 2.0]})
+    with pytest.raises(ValueError, match="give curves along generation, 3"):
+        cj.plots.heatmap(data, "trace_ratio", exact=right.isel(generation=[0, 1]))
+
+
+def test_cells_that_few_seeds_carry_have_no_mark():
+    """Nor have those in which all seeds have the exact value up to rounding."""
+    curves = np.zeros((2, 400, 3)) + 1e-9
+    curves[0, :3] = 1.0
+    curves[1] = 0.9 * (1 + 1e-7)
+    data = to_dataset({"trace_ratio": curves}, {"workflow": ["replace", "accumulate"]}, 5, {})
+    exact = xr.Dataset({"trace_ratio": ("generation", [0.9] * 3)})
+    figure = cj.plots.heatmap(data, "trace_ratio", exact=exact)
+    assert not marked(figure.axes[0])
 
 
 def test_numbers_with_signs_diverge_from_0_and_marks_are_of_0():

@@ -64,9 +64,12 @@ def _given(described: Mapping[str, Any], maker: Any) -> dict[str, Any]:
     """The fields of a description that are settings of `maker`, and not as they are by default."""
     known, given = settings(maker), {}
     for name, value in described.items():
-        if name in known and isinstance(value, Mapping):
-            given[name] = {"name": value["name"], **_given(value, MAKERS[value["name"]])}
-        elif name in known and value is not None and value != known[name].default:
+        kind = value["name"] if isinstance(value, Mapping) else None
+        if name in known and kind in MAKERS:
+            given[name] = {"name": kind, **_given(value, MAKERS[kind])}
+        elif name in known and kind not in (None, known[name].default):  # of a rule, which has a name alone
+            given[name] = kind
+        elif name in known and kind is None and value is not None and value != known[name].default:
             given[name] = value
     return given
 
@@ -95,10 +98,13 @@ def _is_of(arguments: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
     if json.loads(json.dumps(describe(arguments["over"]))) != over:
         return False
     first = {name: values[0] for name, values in over.items()}
-    task, workflows = (json.loads(attributes[name]) for name in ("task", "workflows"))
-    wanted = [_replaced(task, first), *(_replaced(one, first, one["name"]) for one in workflows)]
-    made = [describe(arguments["task"]), *map(describe, arguments["workflows"])]
-    return json.loads(json.dumps(made)) == wanted
+    made = [describe(arguments["task"]), [describe(one) for one in arguments["workflows"]]]
+    pairs = (json.loads(json.dumps(made)), [json.loads(attributes[name]) for name in ("task", "workflows")])
+    given, wanted = (
+        [_replaced(task, first), *(_replaced(one, first, one["name"]) for one in workflows)]
+        for task, workflows in pairs
+    )
+    return given == wanted
 
 
 def _replaced(described: Any, values: Mapping[str, Any], path: str = "") -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 from typing import Annotated, Literal
 
 import tyro
@@ -42,4 +44,7 @@ class Completion:
                 of_tasks.command(name=task)(kind)
             app.command(name=name)(of_tasks)
         config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-        app.cli(prog="collapsejax", args=["--tyro-print-completion", self.shell], config=config)
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+            app.cli(prog="collapsejax", args=["--tyro-print-completion", self.shell], config=config)
+        # bash completes no file by itself where a script has nothing to offer.
+        print(printed.getvalue().replace("\ncomplete -F ", "\ncomplete -o default -F "), end="")

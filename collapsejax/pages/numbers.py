@@ -6,11 +6,13 @@ import numpy as np
 import xarray as xr
 
 from ..results.dataset import line_dimensions, milestones, summarize
+from ..theory import informative_by_seeds
 from .cells import cells_of, some
 from .parts import Cell as TableCell
 from .parts import Table, with_error
 
 _MOST_ROWS = 60
+_FEW_SEEDS = "*"
 
 
 def metric_table(dataset: xr.Dataset, exact: xr.Dataset, metric: str) -> Table:
@@ -22,6 +24,7 @@ def metric_table(dataset: xr.Dataset, exact: xr.Dataset, metric: str) -> Table:
         metric: name of a variable.
     """
     statistics, known = summarize(dataset[metric]), exact.get(metric)
+    statistics = statistics.assign_coords(informative=informative_by_seeds(statistics))
     swept = line_dimensions(dataset)
     workflows = [str(name) for name in dataset.workflow.values]
     having = [name for name in workflows if known is not None and _is_known(known, name)]
@@ -44,7 +47,9 @@ def metric_table(dataset: xr.Dataset, exact: xr.Dataset, metric: str) -> Table:
             rows.append(row)
     label = dataset[metric].attrs.get("long_name", metric)
     left_out = f"; {len(shown)} of {len(cells)} cells" if len(shown) < len(cells) else ""
-    return Table(headings, rows, f"{_with_units(dataset[metric], label)}: mean ± standard error{left_out}")
+    marked = any(isinstance(one, str) and one.startswith(_FEW_SEEDS) for row in rows for one in row)
+    few = f"; {_FEW_SEEDS} few seeds carry this mean, and its standard error is too small" if marked else ""
+    return Table(headings, rows, f"{_with_units(dataset[metric], label)}: mean ± standard error{left_out}{few}")
 
 
 def _with_units(variable: xr.DataArray, label: str) -> str:
@@ -59,7 +64,8 @@ def _is_known(known: xr.DataArray, workflow: str) -> bool:
 def _measured(statistics: xr.DataArray) -> str:
     names = ["mean", "standard_error", "num_infinite", "count"]
     mean, standard_error, infinite, count = statistics.sel(statistic=names).values
-    return with_error(mean, standard_error) + (f" ({infinite:.0f} inf)" if 0 < infinite < count else "")
+    few = "" if statistics.informative else _FEW_SEEDS
+    return few + with_error(mean, standard_error) + (f" ({infinite:.0f} inf)" if 0 < infinite < count else "")
 
 
 def _exactly(value: xr.DataArray) -> TableCell:

@@ -11,6 +11,7 @@ from ..plots import curves
 from ..results.dataset import line_dimensions, metrics_in, summarize
 from ..results.metrics import LOSSES, SPREADS
 from ..sweeps.exact_curves import exact_curves
+from ..tasks import TASKS
 from .cells import cells_of, label_of, some
 from .diagnoses import diagnoses, diagnosis_table
 from .numbers import metric_table
@@ -42,7 +43,7 @@ def store_page(dataset: xr.Dataset, *, store: str, command: str, missing: Sequen
         Section("Methods", _methods(dataset, known, unknown)),
     ]
     return Page(
-        title=f"{task_of(dataset).capitalize()} under {_listed(list(map(str, dataset.workflow.values)))}",
+        title=f"{_title(task_of(dataset))} under {_listed(list(map(str, dataset.workflow.values)))}",
         summary=_summary(dataset, known),
         sections=[section for section in sections if section],
         command=command,
@@ -132,10 +133,15 @@ def _summary(dataset: xr.Dataset, exact: xr.Dataset) -> list[str]:
         )
         value = np.nan if known is None else float(known.sel(last_cell).sel(workflow=name).isel(generation=-1))
         exactly = f" (exact: {value:.4g})" if np.isfinite(value) else ""
-        under = f"under {name}, {label} goes from {first} in the first model"
+        called = metric if sentences else f"{metric} ({label})"
+        under = f"under {name}, {called} goes from {first} in the first model"
         sentences.append(f"{under} to {end} in model {dataset.sizes['generation']}{exactly}.")
     sentences[0] = f"With {label_of(last_cell)}, {sentences[0]}" if last_cell else sentences[0]
     return [f"{sentence[0].upper()}{sentence[1:]}" for sentence in sentences]
+
+
+def _title(task: str) -> str:
+    return TASKS[task].__name__ if task in TASKS else f"{task[0].upper()}{task[1:]}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -68,8 +68,8 @@ def draw_lines(axis: Axes, lines: list[Line], width: float) -> set[str]:
     for line in drawn:
         iterations = line.statistics.iteration.values
         good = informative_by_seeds(line.statistics).values
-        if not good.all():
-            first_bad.append(iterations[np.argmin(good)])
+        if not good[-1]:
+            first_bad.append(iterations[np.flatnonzero(good).max(initial=-1) + 1])
         if line.exact is not None:
             colour = darker(line.colour) if many else EXACT["color"]
             style = {**EXACT, "color": colour, "linewidth": EXACT["linewidth"] * width}

@@ -15,6 +15,8 @@ from .exact_curves import exact_curves
 if TYPE_CHECKING:
     import pandas as pd
 
+_EXPECTED = 10.0  # times that all seeds together should see something, so that it says much if none did
+
 
 def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
     """A tidy table of results, a row for each metric, workflow, swept value and iteration.
@@ -27,7 +29,8 @@ def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
     Returns:
         A frame with the columns metric, workflow, one for each swept name, iteration; mean, standard_error, q0.025,
         q0.25, median, q0.75, q0.975 and count over the seeds; exact, and z = (mean - exact) / standard_error; and
-        informative. What is not known is NaN, and so is z where all seeds have the exact value up to rounding. Where a
+        informative. What is not known is NaN, and so is z where all seeds have the exact value up to rounding,
+        or 0 of what is too rare for so few. Where a
         mean is not informative, few seeds carry it, its standard error is too small and z says nothing: see
         `theory.informative_by_seeds`, and for stricter bounds `theory.informative`.
     """
@@ -58,6 +61,9 @@ def _of_metric(variable: xr.DataArray, exact: xr.DataArray | None) -> pd.DataFra
     columns["exact"] = xr.full_like(one, 1.0, float) * known
     columns["z"] = xr.apply_ufunc(z_scores, columns["mean"], columns["standard_error"], columns["exact"])
     columns["informative"] = informative_by_seeds(statistics)
+    unseen = (columns["mean"] == 0) & (columns["standard_error"] == 0)
+    unseen &= abs(columns["exact"]) * columns["count"] < _EXPECTED
+    columns["z"], columns["informative"] = columns["z"].where(~unseen), columns["informative"] & ~unseen
     table = pd.DataFrame({name: column.transpose(*order).to_series() for name, column in columns.items()}).reset_index()
     table.insert(0, "metric", variable.name)
     table.insert(list(table).index("generation"), "iteration", table.pop("generation") + 1)

@@ -44,9 +44,10 @@ def trusted(relative_variance: np.ndarray, num_seeds: int, *, skewness: float = 
 
 
 def informative_by_seeds(statistics: xr.DataArray, *, skewness: float = _SHOWN_SKEWNESS) -> xr.DataArray:
-    """Whether the mean of a generation and of all before it is worth showing, by what the seeds themselves say.
+    """Whether the mean of a generation is worth showing, by what the seeds themselves say.
 
-    That of a metric with negative values always is. Where few seeds carry a mean, the variance over the seeds is too
+    Once few seeds carry it, it is not again; counts of what is rare at first become so. That of a metric with negative
+    values always is. Where few seeds carry a mean, the variance over the seeds is too
     small. So where a log-normal variable with the same upper tail has a relative variance several times larger, that
     variance is used.
 
@@ -68,7 +69,10 @@ def informative_by_seeds(statistics: xr.DataArray, *, skewness: float = _SHOWN_S
         relative = xr.where((of["median"] > 0) & (by_tail > _TIMES_SEEN * seen), by_tail, seen)
         steady = (of["min"] < 0) | relative.isnull()
         good = steady | trusted(relative, of["count"], skewness=skewness) | ~np.isfinite(of["mean"])
-    return good.copy(data=np.logical_and.accumulate(good.values, axis=good.get_axis_num("generation")))
+    axis = good.get_axis_num("generation")
+    carried = good & (of["mean"] != 0)  # where all seeds have 0, what is rare has not begun
+    lost = ~good.values & np.logical_or.accumulate(carried.transpose(*good.dims).values, axis=axis)
+    return good.copy(data=good.values & ~np.logical_or.accumulate(lost, axis=axis))
 
 
 def informative(

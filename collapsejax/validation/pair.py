@@ -80,9 +80,10 @@ def validate(
     data = sweep(task, [workflow], **sizes, num_seeds=num_seeds, key=key, **options)
     table = summary(data[list(known)], known)
     last = theory.informative(task, workflow, **sizes, num_seeds=num_seeds)
-    last |= {name: _last_by_seeds(data[name]) for name in known if name not in last}
-    worth = table.metric.map(last) + 1
-    table = table[np.isfinite(table.exact) & table.z.notna() & (table.iteration <= worth)]
+    worth = {name: np.arange(num_generations) <= end for name, end in last.items()}
+    worth |= {name: _worth_by_seeds(data[name]) for name in known if name not in worth}
+    is_worth = [worth[name][iteration - 1] for name, iteration in zip(table.metric, table.iteration, strict=True)]
+    table = table[np.isfinite(table.exact) & table.z.notna() & np.array(is_worth)]
     if table.empty:
         raise ValueError(
             f"num_seeds={num_seeds}: few seeds carry the mean of {', '.join(known)} from the first iteration on, or "
@@ -92,10 +93,8 @@ def validate(
     return table[["metric", "iteration", "mean", "standard_error", "exact", "z", "detectable"]].reset_index(drop=True)
 
 
-def _last_by_seeds(variable: xr.DataArray) -> int:
-    """The last generation in which a mean is informative, -1 if in none."""
-    good = theory.informative_by_seeds(variable.squeeze("workflow"), skewness=_SKEWNESS).values
-    return int(good.sum()) - 1
+def _worth_by_seeds(variable: xr.DataArray) -> np.ndarray:
+    return theory.informative_by_seeds(variable.squeeze("workflow"), skewness=_SKEWNESS).values
 
 
 def _labelled(curves: Mapping[str, Sequence[float]], num_generations: int) -> xr.Dataset:

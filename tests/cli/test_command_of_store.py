@@ -69,6 +69,26 @@ def results(*arguments, **options):
             "collapsejax sweep --task gaussian --dim 1 3 --workflow replace weighted --weighted.real-weight 0.2 0.5 ",
         ),
         ((cj.Gaussian(2), ["replace"]), dict(num_samples=10, rows=True), "collapsejax run gaussian"),
+        (
+            (cj.Categorical(10), ["replace"]),
+            dict(num_samples=10),
+            "collapsejax run categorical --num-outcomes 10 --workflow",
+        ),
+        (
+            (cj.Categorical(7, probs="zipf"), ["replace"]),
+            dict(num_samples=10),
+            "collapsejax run categorical --num-outcomes 7 --probs zipf ",
+        ),
+        (
+            (cj.KDE(cj.sources.moons(), bandwidth="silverman", kernel="tophat"), ["replace"]),
+            dict(num_samples=10),
+            "collapsejax run kde --bandwidth silverman --kernel tophat --source moons --workflow",
+        ),
+        (
+            (cj.Categorical(9), ["replace"]),
+            dict(num_samples=10, over={"probs": ["uniform", "zipf"]}),
+            "collapsejax sweep --task categorical --num-outcomes 9 --probs uniform zipf ",
+        ),
     ],
 )
 def test_the_command_asks_for_what_is_there(asked, arguments, options, beginning):

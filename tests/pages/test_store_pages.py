@@ -25,7 +25,7 @@ def blocks(page, heading):
 def test_a_page_says_what_is_in_the_store(summary):
     page = page_of(results({"workflow": ["replace", "mine"]}, summary=summary))
     assert page.title == "Own under replace and mine"
-    assert page.summary[0].startswith("Under replace, tr(fitted cov.) / tr(true cov.) goes from 0.990")
+    assert page.summary[0].startswith("Under replace, trace_ratio (tr(fitted cov.) / tr(true cov.)) goes from 0.990")
     assert [section.heading for section in page.sections][:2] == ["Figures", "Numbers"]
     pictures = blocks(page, "Figures")
     assert [type(block) for block in pictures] == [Picture, Picture]

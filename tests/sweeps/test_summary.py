@@ -60,6 +60,20 @@ def test_means_that_few_seeds_carry_are_told():
     assert not any(told["replace"][first:])
 
 
+def test_what_is_rare_at_first_is_told_by_most_seeds_later():
+    """Outcomes that are lost: none or few at first, most of them in the end; and under accumulate hardly ever one."""
+    size = dict(num_samples=100, num_generations=60, num_seeds=200, key=jax.random.key(0))
+    table = cj.summary(cj.sweep(cj.Categorical(10), ["replace", "accumulate"], **size)).query("metric == 'num_extinct'")
+    replace, accumulate = (rows for _, rows in table.groupby("workflow", sort=False))
+    assert not replace.informative.iloc[0]
+    assert replace.informative.iloc[20:].all()
+    assert np.abs(replace.z.iloc[20:]).max() < 5
+    unseen = accumulate[accumulate["mean"] == 0]
+    assert len(unseen)
+    assert unseen.z.isna().all()
+    assert not unseen.informative.any()
+
+
 def test_summaries_and_selections_give_the_same(data):
     table = cj.summary(data)
     some = cj.summary(data.sel(workflow="replace").isel(sigma2=0))

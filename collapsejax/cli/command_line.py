@@ -64,13 +64,14 @@ def _given(described: Mapping[str, Any], maker: Any) -> dict[str, Any]:
     """The fields of a description that are settings of `maker`, and not as they are by default."""
     known, given = settings(maker), {}
     for name, value in described.items():
-        kind = value["name"] if isinstance(value, Mapping) else None
-        if name in known and kind in MAKERS:
-            given[name] = {"name": kind, **_given(value, MAKERS[kind])}
-        elif name in known and kind not in (None, known[name].default):  # of a rule, which has a name alone
-            given[name] = kind
-        elif name in known and kind is None and value is not None and value != known[name].default:
-            given[name] = value
+        if name not in known or value is None:
+            continue
+        if isinstance(value, Mapping) and value["name"] in MAKERS:
+            given[name] = {"name": value["name"], **_given(value, MAKERS[value["name"]])}
+            continue
+        plain = value["name"] if isinstance(value, Mapping) else value  # of a rule, which has a name alone
+        if plain != known[name].default:
+            given[name] = plain
     return given
 
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw stored results: means over the seeds on exact curves, a colour a workflow or a number of samples.
+    """Draw stored results, or compare them with others (--against): means over the seeds on exact curves.
 
-    Where more was swept, each combination gets a figure: g-dim=3.png and so on. Where that would be more lines than can
-    be told apart, or more figures than one looks at, each metric gets a heat map of the last iteration.
+    Colours are workflows or numbers of samples. Where more was swept, each combination gets a figure: g-dim=3.png and so
+    on. Where that would be more lines than can be told apart, or more figures than one looks at, each metric gets a heat
+    map of the last iteration.
 
     Args:
         store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.

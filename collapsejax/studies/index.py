@@ -47,7 +47,7 @@ def render(records: Sequence[Record]) -> str:
     records = in_order(records)
     lines = ["# Published results, reproduced", ""]
     lines += [
-        "| study | the paper found | this run found | verdict | the number behind it | seconds |",
+        "| study | claim | this run found | verdict | the number behind it | seconds |",
         "| :-- | :-- | :-- | :-- | :-- | --: |",
     ]
     for record in records:
@@ -62,7 +62,7 @@ def render(records: Sequence[Record]) -> str:
 def _section(record: Record) -> list[str]:
     lines = ["", f"## {record.folder}", "", f"{record.title}, {record.num_seeds} seeds; {record.form}.", ""]
     lines += [
-        f"- The paper ({record.citation}) found: {record.claim}.",
+        f"- Claim ({record.citation}): {record.claim}.",
         f"- This run found: {record.found}.",
         f"- Verdict: {record.verdict}.",
         "",

@@ -51,7 +51,7 @@ def _first(record: Record) -> str:
 
 def _section(record: Record, figures: Drawn) -> Section:
     said = [
-        f"The paper ({record.citation}) found: {record.claim}.",
+        f"Claim ({record.citation}): {record.claim}.",
         f"This run found: {record.found}.",
         f"Verdict: {record.verdict}.",
     ]

@@ -27,14 +27,14 @@ def record(**changed):
 
 def test_index():
     lines = render([record(study="value", folder="value"), RECORD, record(folder="gaussian")]).splitlines()
-    assert lines[2] == "| study | the paper found | this run found | verdict | the number behind it | seconds |"
+    assert lines[2] == "| study | claim | this run found | verdict | the number behind it | seconds |"
     assert [line.partition("]")[0] for line in lines[4:7]] == ["| [gaussian", "| [gaussian-quick", "| [value"]
     words = "the paper's words | this run's words | open | a \\| b: 1.25 ± 0.5 (exact 1) | 12 |"
     assert lines[5] == f"| [gaussian-quick](#gaussian-quick) | {words}"
     for line in (
         "## gaussian-quick",
         "Gaussians, 3 seeds; as published.",
-        "- The paper (Somebody 2024) found: the paper's words.",
+        "- Claim (Somebody 2024): the paper's words.",
         "- This run found: this run's words.",
         "- Verdict: open.",
         "| a \\| b | 1.25 ± 0.5 | 1 | +0.5 |",

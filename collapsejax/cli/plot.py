@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Plot:
     """Draw stored results, or compare them with others (--against): means over the seeds on exact curves.
 
-    Colours are workflows or numbers of samples. Where more was swept, each combination gets a figure: g-dim=3.png and so
-    on. Where that would be more lines than can be told apart, or more figures than one looks at, each metric gets a heat
-    map of the last iteration.
+    Colours are workflows or numbers of samples. Where more was swept, each combination gets a figure: g-dim=3.png and
+    so on. Where that would be more lines than can be told apart, or more figures than one looks at, each metric gets a
+    heat map of the last iteration.
 
     Args:
         store: directory written by `collapsejax run --out` or `collapsejax sweep --out`.

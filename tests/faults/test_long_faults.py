@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import socket
 import subprocess
@@ -52,21 +53,20 @@ def start(out, cache, before="", share=None):
     )
 
 
-def generation_in(line):
-    return int(line.partition("generation ")[2].partition("/")[0])
+def done_in(lines):
+    """The generations that lines say are done, of all; not those that a run resumes at."""
+    return (int(found[1]) for line in lines if (found := re.search(r"generation (\d+)/", line)))
 
 
 def generations(process):
     """The generations that a process says it has done, as it does them."""
-    for line in process.stdout:
-        if "generation " in line:
-            yield generation_in(line)
+    return done_in(process.stdout)
 
 
 def finish(process):
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    return [generation_in(line) for line in out.splitlines() if "generation " in line]
+    return list(done_in(out.splitlines()))
 
 
 def assert_whole(out):
@@ -118,7 +118,7 @@ def test_killed_again_and_again(cache, tmp_path):
         time.sleep(chances.uniform(0, 0.15))
         process.kill()
         rest, _ = process.communicate()
-        last = max([first, *(generation_in(line) for line in rest.splitlines() if "generation " in line)])
+        last = max([first, *done_in(rest.splitlines())])
         if last > 5:
             break
     assert finish(start(tmp_path / "s", cache))[0] in (last + 1, last + 2)

@@ -1,6 +1,7 @@
 """Two commands on one store: the second is refused by name, whatever both are, and nothing is lost."""
 
 import contextlib
+import itertools
 
 import jax
 import numpy as np
@@ -12,7 +13,7 @@ import collapsejax as cj
 from collapsejax.cli import output
 from collapsejax.cli.main import main
 
-pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
+pytestmark = pytest.mark.usefixtures("cache")
 
 SIZE = ["--num-samples", "6", "--num-generations", "3", "--num-seeds", "4"]
 COMMANDS = {
@@ -27,8 +28,16 @@ def arguments(name):
     return COMMANDS[name] if name == "overwrite" else ["5" if one == "4" else one for one in COMMANDS[name]]
 
 
-@pytest.mark.parametrize("second", COMMANDS)
-@pytest.mark.parametrize("first", COMMANDS)
+ALWAYS = ("overwrite", "sweep")  # tested with all other tests
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(*pair, marks=[] if pair == ALWAYS else pytest.mark.faults)
+        for pair in itertools.product(COMMANDS, COMMANDS)
+    ],
+)
 def test_two_commands_on_one_store(first, second, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(COMMANDS["run"])
@@ -36,8 +45,8 @@ def test_two_commands_on_one_store(first, second, tmp_path, monkeypatch, capsys)
     refused, progress = [], output.progress
 
     @contextlib.contextmanager
-    def meanwhile():
-        with progress() as report:
+    def meanwhile(**options):
+        with progress(**options) as report:
 
             def reporting(so_far):
                 report(so_far)
@@ -61,6 +70,7 @@ def test_two_commands_on_one_store(first, second, tmp_path, monkeypatch, capsys)
         np.testing.assert_array_equal(after.kl[:, :4], before.kl)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("there", [False, True])
 def test_a_full_disk_while_saving(there, tmp_path):
     size = dict(num_samples=6, num_generations=20, key=jax.random.key(0))

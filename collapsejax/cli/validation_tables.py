@@ -21,7 +21,7 @@ def print_validation(report: Report, *, full: bool) -> None:
     shown = console()
     shown.print((_curve_table if full else _cell_table)(report))
     if report.planted:
-        shown.print(f"planted: {report.planted.metric} of {report.planted.cell}, n = {report.planted.num_samples}")
+        shown.print(f"planted: {report.about_planted}")
     from ..validation.validate import MOST_Z
 
     low, high = report.rms_bounds

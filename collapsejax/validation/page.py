@@ -22,8 +22,7 @@ def validation_page(report: Report, command: str) -> Page:
         f"{MOST_Z:g} to either side, and the root mean square of all of them is from {low:.2f} to {high:.2f}.",
     ]
     if report.planted:
-        planted = report.planted
-        summary.append(f"An error was planted: {planted.metric} of {planted.cell}, n = {planted.num_samples}.")
+        summary.append(f"An error was planted: {report.about_planted}.")
     scores = {task: [one.z for one in found] for task, found in _by_task(report.comparisons)}
     about = f"Histogram of {len(report.comparisons)} z-scores with the density of N(0, 1), a colour for each task."
     tables = [_table(task, found) for task, found in _by_task(report.comparisons)]

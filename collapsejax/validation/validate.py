@@ -84,6 +84,13 @@ class Report(NamedTuple):
         return 1 - room, 1 + room
 
     @property
+    def about_planted(self) -> str:
+        """Where an error was planted, and how large one must be for so many seeds to be sure to find it."""
+        one = self.planted
+        found = 2 * MOST_Z * one.standard_error / abs(one.exact)
+        return f"{one.metric} of {one.cell}, n = {one.num_samples}; so many seeds are sure to find {100 * found:.2g} %"
+
+    @property
     def passed(self) -> bool:
         low, high = self.rms_bounds
         return bool(self.most <= MOST_Z and low <= self.rms <= high)

@@ -25,4 +25,5 @@ def test_the_page_has_each_curve_where_it_is_furthest_off():
 def test_disagreement_and_what_was_planted_are_said():
     page = validation_page(report(9.0, 0.1, 0.1, 0.1, planted=True), "collapsejax validate")
     assert "do not agree" in page.summary[0]
-    assert page.summary[-1] == "An error was planted: trace_ratio of gaussian(dim=1), replace, n = 10."
+    planted = "An error was planted: trace_ratio of gaussian(dim=1), replace, n = 10; so many seeds are sure to find "
+    assert page.summary[-1].startswith(planted)

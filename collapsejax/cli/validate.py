@@ -30,8 +30,8 @@ class Validate(Compiles):
         only: gaussian, kde, regression, categorical or family: the cells of this task alone. Default: all.
         out: JSON file for all comparisons; beside it a figure of the z-scores and a page, of that name and .png and
             .html. Older ones are replaced.
-        plant: scale one exact curve by 1 + PLANT, which has to make this fail; it is told how large an error these seeds
-            are sure to find.
+        plant: scale one exact curve by 1 + PLANT, which has to make this fail; it is told how large an error the
+            seeds are sure to find.
         table: short, a line a cell, or full, a line a curve.
         json: print all comparisons as JSON instead of the table.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from ..core.base import Dataset, PyTree, Task, Workflow
 
@@ -43,10 +44,10 @@ def check_data(owner: Task | Workflow, method: str, data: Any) -> None:
 
 def check_rows(task: Task, method: str, values: PyTree, num_rows: int) -> None:
     """Raise ValueError unless every array that a method drew has so many rows."""
-    for leaf in jax.tree.leaves(values):
-        if leaf.ndim < 1 or leaf.shape[0] != num_rows:
+    for shape in map(jnp.shape, jax.tree.leaves(values)):
+        if shape[:1] != (num_rows,):
             raise ValueError(
-                f"task {task.name!r}: {method} returns an array of shape {leaf.shape} for n = {num_rows} rows; "
+                f"task {task.name!r}: {method} returns an array of shape {shape} for n = {num_rows} rows; "
                 f"return ({num_rows}, ...)"
             )
 

@@ -64,6 +64,11 @@ def test_methods_of_tasks(method, key):
         cj.run(key, changed(Small, method, function), Kept(), **SIZE)
 
 
+def test_rows_are_no_number(key):
+    with pytest.raises(ValueError, match=r"sample_real returns an array of shape \(\) for n = 4"):
+        cj.run(key, changed(Small, "sample_real", lambda self, key, truth, n: 1.0), Kept(), **SIZE)
+
+
 @pytest.mark.parametrize(("method", "function", "message"), WORKFLOWS)
 def test_methods_of_workflows(method, function, message, key):
     with pytest.raises(TypeError, match=message):

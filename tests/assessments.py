@@ -25,6 +25,7 @@ def made_up():
     courses = lambda slope: (
         Course.of("replace", 0.0, losses(slope), TOLERANCE),
         Course.of("accumulate", None, losses(-0.01), TOLERANCE),
+        Course.of("accumulate-subsample", None, losses(0.005), TOLERANCE),
         Course.of("fresh 0.3 (6 of 20)", 0.3, losses(0.02), TOLERANCE),
     )
     needed = FreshNeeded(0.4, 0.35, 0.5, 0.05, False, 0.09, 0.01, TOLERANCE, "test_nll", "nats a row", 20, LENGTH, 20)

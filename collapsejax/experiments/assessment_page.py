@@ -12,7 +12,7 @@ from ..plots import assessment as figures
 from ..plots.style import Figure
 from .categories import Categories
 from .findings import Family, Findings
-from .plain_words import category, details, number, percent, short, shown_generations, unknown
+from .plain_words import category, details, number, percent, short, shown_generations, unknown, what_was_run
 
 _MOST_COLUMNS = 12  # of a figure
 _LOW, _HIGH = "below (first, last)", "above (first, last)"
@@ -22,7 +22,7 @@ def assessment_page(found: Findings, command: str) -> Page:
     """The page of an assessment; `command` repeats it."""
     settings = dict(found.settings)
     versions = settings.pop("versions")
-    sections = [Section("What was read", [found.source[0], *_read(found)])]
+    sections = [Section("What was read", [found.source[0], *_read(found), what_was_run(found)])]
     sections += [_section(found, family) for family in found.families]
     if found.categories:
         sections.append(Section("Categories", list(_categories(found.categories))))
@@ -79,7 +79,8 @@ def _section(found: Findings, family: Family) -> Section:
         drawn = figures.growth_against_share(points, interval, tolerance, family.units)
         blocks.append(Picture.of(drawn, f"Fresh rows, {family.model}", told, told))
     if family.columns:
-        told = "How far the distribution of each column that models write is from the real one, under replace."
+        told = "How far the distribution of each column that models write is from the real one, under replace; the one "
+        told += "that changes most stands first."
         moved = [(column.name, *column.shift) for column in family.columns[:_MOST_COLUMNS]]
         blocks.append(Picture.of(figures.column_changes(moved), f"Columns, {family.model}", told, told))
     blocks += [_growth_table(found, family), *_column_table(family)]

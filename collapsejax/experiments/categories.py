@@ -49,7 +49,8 @@ def categories(name: str, cells: Sequence[str], *, num_samples: int, num_generat
     if len(counts) < 2:
         return "has one category only"
     if len(counts) > min(_MOST_CATEGORIES, len(cells) // _FEWEST_CELLS):
-        return f"has {len(counts)} different texts in {len(cells)} cells, too many for a model of categories"
+        example = f"as {counts[0][0]!r}"
+        return f"has {len(counts)} different texts in {len(cells)} cells, {example}, too many for a model of categories"
     labels, numbers = zip(*counts, strict=True)
     shares = np.array(numbers) / len(cells)
     task, size = Categorical(len(shares), shares), dict(num_samples=num_samples, num_generations=num_generations)

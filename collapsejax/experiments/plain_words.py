@@ -15,12 +15,20 @@ from .weighting import Weighting
 _WIDTH = 79
 _CLEAR = 3.0  # standard errors by which columns differ
 _VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and not judged are"}
-_FEW = 4  # categories that are named
+_FEW = 4  # categories, or ends of columns, that are named
+_SMALL = 0.005  # of the real rows: an end that so few of them leave is not lost
 
 
 def text(found: Findings) -> str:
     """The whole assessment, in lines of at most 79 characters but for names."""
-    parts = [_what_was_read(found), _what_was_run(found), "In short", *_bullets(short(found)), ""]
+    parts = [
+        _what_was_read(found),
+        *textwrap.wrap(what_was_run(found), _WIDTH),
+        "",
+        "In short",
+        *_bullets(short(found)),
+        "",
+    ]
     for family in found.families:
         parts += [f"{family.model} ({family.about})", "", *_table(found, family), "", *_bullets(details(family)), ""]
     if found.categories:
@@ -55,16 +63,16 @@ def _what_was_read(found: Findings) -> str:
     return "\n".join([*lines, ""])
 
 
-def _what_was_run(found: Findings) -> str:
+def what_was_run(found: Findings) -> str:
+    """Sizes, seconds, and what the loss is, in a few sentences."""
     run = found.settings
     units = found.families[0].units
-    told = (
+    return (
         f"Generation 0 is fitted to {run['num_samples']} real rows, each later one to as many, through generation "
         f"{run['num_generations'] - 1}; {run['num_seeds']} repetitions, {run['seconds']:.0f} s. The loss is the mean "
         f"negative log-likelihood of {run['num_test']} held-out rows in {units}: one nat more, and {units[5:]} is 2.7 "
         f"times less likely. Intervals are of 95 %; the tolerance is {run['tolerance']:g} {units}."
     )
-    return "\n".join([*textwrap.wrap(told, _WIDTH), ""])
 
 
 def _bullets(sentences: Iterable[str]) -> list[str]:
@@ -74,6 +82,7 @@ def _bullets(sentences: Iterable[str]) -> list[str]:
 def short(found: Findings) -> Iterator[str]:
     """The answer in a few sentences."""
     tolerance = found.settings["tolerance"]
+    yield _verdict(found)
     for family in found.families:
         replace = family.course("replace")
         yield (
@@ -81,10 +90,33 @@ def short(found: Findings) -> Iterator[str]:
             f"{tolerance:g} {_reached(replace)}; in the end it has {_change(replace)}."
         )
     for family in found.families:
-        course = family.course("accumulate")
-        yield f"If all data are kept (accumulate), the loss of the {family.model} has {_change(course)} in the end."
+        course, part = family.course("accumulate"), family.course("accumulate-subsample")
+        yield (
+            f"If all data are kept (accumulate), the loss of the {family.model} has {_change(course)} in the end; if "
+            "each learns from a random part of these, as large as a batch (accumulate-subsample), it has "
+            f"{_change(part)}."
+        )
     for family in found.families:
         yield _needed(family) if family.needed else _least_tried(family, tolerance)
+
+
+def _verdict(found: Findings) -> str:
+    """Whether the loss grows beyond the tolerance under replace, and how many rows must be fresh for all models."""
+    worse = [family.model for family in found.families if family.course("replace").reached_late is not None]
+    models = " and ".join(f"a {family.model}" for family in found.families)
+    if not worse:
+        return (
+            f"Under replace it is not sure that {models} of these data come to lose more than the tolerance within "
+            f"{found.settings['num_generations']} generations."
+        )
+    told = (
+        f"Yes: if models learn from rows of the last one alone, a {' and a '.join(worse)} of these data come to lose "
+    )
+    told += "more than the tolerance."
+    shares = [family.needed.share for family in found.families if family.needed]
+    if len(shares) == len(found.families) > 1:
+        told += f" With at least {percent(max(shares))} of fresh rows no one of the models does."
+    return told
 
 
 def _least_tried(family: Family, tolerance: float) -> str:
@@ -165,7 +197,7 @@ def shown_generations(num_generations: int) -> list[int]:
 def number(growth: float) -> str:
     """A growth with three decimals, or three digits where it is large."""
     if not np.isfinite(growth):
-        return "infinite"
+        return "\N{INFINITY}"
     return f"{round(growth, 3) + 0.0:.3f}" if abs(growth) < 10 else f"{growth:.3g}"  # no -0.000
 
 
@@ -180,6 +212,8 @@ def details(family: Family) -> Iterator[str]:
             f"Under replace it {verb}: its variance ends at {last:.3g} times that of the real rows ({others}). These "
             f"are exact means, of {metric}."
         )
+        if family.model == "KDE":
+            yield "A KDE adds the square of its bandwidth to the variance in each generation, whatever the data are."
     for generation, texts in family.written.items():
         yield f"Under replace {generation} writes: {' / '.join(texts)}"
     if family.columns:
@@ -187,7 +221,8 @@ def details(family: Family) -> Iterator[str]:
         yield _which_rows(family.columns)
     if family.outlying:
         first, last, error = family.outlying
-        moved = "rises" if last - first > _CLEAR * error else "falls" if first - last > _CLEAR * error else "stays"
+        unclear = "does not clearly change"
+        moved = "rises" if last - first > _CLEAR * error else "falls" if first - last > _CLEAR * error else unclear
         yield (
             f"The share of written rows that lie further out than {percent(1 - TAIL)} of the real ones {moved}: "
             f"{percent(first)} at first, {percent(last)} in the end."
@@ -234,13 +269,20 @@ def _which_column(columns: tuple[Column, ...]) -> str:
 def _which_rows(columns: tuple[Column, ...]) -> str:
     """The end of a column at which most real rows are no longer covered."""
     ends = [(column.name, side, getattr(column, side)) for column in columns for side in ("below", "above")]
-    name, side, (first, last, error) = max(ends, key=lambda end: end[2][1] - end[2][0])
-    if last - first < _CLEAR * error:
+    lost = lambda end: end[2][1] - end[2][0]
+    name, side, (first, last, error) = most = max(ends, key=lost)
+    if last - first < max(_CLEAR * error, _SMALL):
         return "No end of a column is lost under replace."
-    end = "low" if side == "below" else "high"
+    words = {"below": "low", "above": "high"}
+    alike = [
+        f"{words[end[1]]} {end[0]}"
+        for end in sorted(ends, key=lost, reverse=True)
+        if end is not most and last - first - lost(end) < _CLEAR * np.hypot(error, end[2][2])
+    ]
+    others = f"; not clearly less so those with {', '.join(alike[:_FEW])}" if alike else ""
     return (
-        f"Lost first under replace are rows with {end} {name}: {percent(first)} of the real rows lie {side} the middle "
-        f"95 % of what the models write at first, {percent(last)} in the end."
+        f"Lost most under replace are rows with {words[side]} {name}: {percent(first)} of the real rows lie {side} the "
+        f"middle 95 % of what the models write at first, {percent(last)} in the end{others}."
     )
 
 

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from .panels import draw_line, finish
-from .style import COLUMN_WIDTH, STYLE, Figure, colours, legend_below
+from .style import COLUMN_WIDTH, STYLE, Figure, colours, different_colours, legend_below
 from .texts import plain
 
 _BAND = 1.96  # standard errors in half a 95 % band
+_DASHES = ("-", "--", "-.", ":")  # that tell lines apart where colours do not
 _TOLERANCE = dict(color="0.4", linewidth=0.8, linestyle="--", zorder=1)
 
 
@@ -28,15 +29,18 @@ def loss_growth(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: f
         units: of the loss.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.6))
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.8))
         axis = figure.subplots()
         axis.set_xlabel("Generation, 0 = fitted to real rows")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for (label, (mean, half)), colour in zip(lines.items(), colours(len(lines)), strict=True):
+        names = list(lines)
+        for number, (label, colour) in enumerate(zip(names, different_colours(names, names), strict=True)):
+            mean, half = lines[label]
             finite = np.where(np.isfinite(mean), mean, np.nan)
-            draw_line(axis, np.arange(len(mean)), finite, half / _BAND, colour, label)
+            dashes = _DASHES[number % len(_DASHES)]
+            draw_line(axis, np.arange(len(mean)), finite, half / _BAND, colour, label, linestyle=dashes)
         _finish_growth(axis, [mean for mean, _ in lines.values()], tolerance, units)
-        legend_below(axis, "", columns=3)
+        legend_below(axis, "", columns=2)
     return figure
 
 

@@ -93,7 +93,8 @@ def read(path: Path, wanted: Sequence[str] | None, missing: str) -> Chosen:
             notes.append(f"{len(without)} of {len(values)} rows without a number in a used column were dropped")
             values = np.delete(values, without, axis=0)
         if not len(values):
-            raise ValueError("no row has a number in every used column; choose others with columns")
+            texts = "".join(f" ({name!r} {left_out[name]})" for name in numbers if name in left_out)
+            raise ValueError(f"no row has a number in every used column{texts}; choose others with columns")
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     others = tuple((name, reason) for name, reason in left_out.items() if name not in numbers)

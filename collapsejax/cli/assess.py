@@ -20,10 +20,11 @@ class Assess(Compiles):
             cells dropped, columns of text assessed as categories. Or a folder of text, in minutes.
         fresh: shares of new real rows in every training set after the first; 0 is replace.
         tolerance: what the held-out loss may grow by, in nats a row, or of text a token.
-        columns: names of columns of numbers. Default: all.
+        columns: names of columns of numbers, with spaces between them. Default: all.
         num_samples: rows that each model is fitted to (n). Default: half of the rows, at most 200.
         num_generations: models fitted one after the other (G), 8 or more. Default: 20; of text 8.
-        num_seeds: independent repetitions (S). Default: 100 to 500, the more the smaller the table is; of text 3.
+        num_seeds: independent repetitions (S), 10 or more. Default: 100 to 500, the more the smaller the table is; of
+            text 3.
         seed: root of all randomness.
         json: file for all numbers. An older one is replaced.
         html: page to write: figures, tables, settings, methods. An older one is replaced.

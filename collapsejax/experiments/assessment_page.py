@@ -67,7 +67,7 @@ def _section(found: Findings, family: Family) -> Section:
             growth_figure(found, family),
             f"Growth of the loss, {family.model}",
             f"{about}; dashed: the tolerance. The numbers are in the table below.",
-            f"{about}; dashed: the tolerance.",
+            f"{about}; dashed grey: the tolerance. The axis is logarithmic above twice the tolerance.",
         ),
     ]
     shares = [course for course in family.courses if course.fresh is not None]

@@ -65,7 +65,7 @@ class Family:
         loss, units: the held-out loss and its units.
         courses: of the loss, replace first.
         needed: the least share of fresh rows; None where it was not searched.
-        weightings: what weighting the fresh rows would bring, for each number of them.
+        weightings: what weighting the fresh rows would bring, for each number of them; none where it is not known.
         spread: name of the metric of spread, and by workflow its exact means, (G,).
         diagnoses: by workflow.
         columns: what becomes of each under replace, the one that changes most first.

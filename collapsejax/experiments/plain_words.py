@@ -14,7 +14,7 @@ from .weighting import Weighting
 
 _WIDTH = 79
 _CLEAR = 3.0  # standard errors by which columns differ
-_VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and not judged are"}
+_VERDICTS = {"yes": "meets", "no": "does not meet", "cannot tell": "and open are"}
 _FEW = 4  # categories, or ends of columns, that are named
 _SMALL = 0.005  # of the real rows: an end that so few of them leave is not lost
 

@@ -73,7 +73,8 @@ def read(path: Path, wanted: Sequence[str] | None, missing: str) -> Chosen:
         names = [column.name for column in raw.columns]
         for name in wanted or ():
             if name not in names:
-                raise ValueError(f"no column {name!r}; {nearest(name, names)}")
+                commas = "; write names with spaces between them" if "," in name else ""
+                raise ValueError(f"no column {name!r}; {nearest(name, names)}{commas}")
         numbers = wanted or [name for name in names if name not in left_out]
         for name in numbers:
             if names.count(name) > 1:
@@ -90,7 +91,11 @@ def read(path: Path, wanted: Sequence[str] | None, missing: str) -> Chosen:
         if without and missing == "error":
             raise ValueError(_report(raw, columns, len(without)))
         if without:
-            notes.append(f"{len(without)} of {len(values)} rows without a number in a used column were dropped")
+            lacking = ", ".join(
+                f"{column.name} {number}" for column in columns if (number := len({*column.missing, *column.other}))
+            )
+            dropped = f"{len(without)} of {len(values)} rows without a number in a used column were dropped"
+            notes.append(f"{dropped} ({lacking})")
             values = np.delete(values, without, axis=0)
         if not len(values):
             texts = "".join(f" ({name!r} {left_out[name]})" for name in numbers if name in left_out)

@@ -37,7 +37,7 @@ def test_what_is_left_out_is_told(found):
     assert "constant" in found.left_out["planet"]
     assert "44 different texts" in found.left_out["name"]
     text = found.text()
-    assert "2 of 44 rows without a number in a used column were dropped" in text
+    assert "2 of 44 rows without a number in a used column were dropped (height 2)" in text
     assert "column 'home' is assessed as 2 categories" in text
 
 
@@ -68,7 +68,9 @@ def test_workflows_and_shares(found):
 
 
 def test_exact_means_are_of_theory(found):
-    gaussian, _ = found.families
+    gaussian, kde = found.families
+    assert gaussian.weightings
+    assert not kde.weightings  # the law of a Gaussian's mean is not that of a KDE's
     name, curves = gaussian.spread
     assert name == "trace_ratio"
     assert curves["replace"] == pytest.approx((1 - 1 / 34) ** np.arange(8), rel=1e-4)

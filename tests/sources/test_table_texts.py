@@ -119,7 +119,7 @@ def test_missing_cells_are_recognized(cell, tmp_path):
         cj.sources.table(tmp_path / "t.csv")
     table = cj.sources.table(tmp_path / "t.csv", missing="drop")
     np.testing.assert_allclose(values(table), sorted(row for row in ROWS if row[0] != -3.0), rtol=1e-6)
-    assert "1 of 5 rows without a number in a used column were dropped" in str(table)
+    assert "1 of 5 rows without a number in a used column were dropped (" in str(table)
     assert cj.sources.table(tmp_path / "t.csv", columns=["a"]).train.shape == (4, 1)
 
 

@@ -22,16 +22,15 @@ from ..loop import Result, run_seeds, seed_keys
 from ..results.dataset import to_dataset
 from ..results.diagnosis import diagnose
 from ..results.metrics import metric_of
-from ..sources import Table, table
-from ..sources.table_files import read, read_texts
+from ..sources import Table
 from ..store.provenance import provenance
 from ..sweeps.progress import Progress, Report, shown
 from ..tasks import KDE, Gaussian
 from ..theory import curve
 from ..workflows import Accumulate, AccumulateSubsample, Replace
 from .assess_text import assess_text, is_text
+from .assessed_table import categories_in, few_values, read_table, usable
 from .assessment import Assessment
-from .categories import Categories, categories
 from .columns import Columns, columns_of, first_and_last
 from .findings import Course, Family, fresh_label
 from .fresh_needed import FreshNeeded, found_share, search
@@ -39,8 +38,6 @@ from .fresh_share import FreshShare
 from .validated_bandwidth import validated_bandwidth
 from .weighting import Weighting
 
-_FEWEST_ROWS = 30
-_FEW_VALUES = 10  # of a column
 _MOST_SAMPLES = 200  # rows a generation, and
 _MOST_HELD_OUT = 300  # held-out rows: so many that two slow cores take some two minutes in all
 _WORK = 25 * 10**7  # kernels, times columns, of all seeds in one simulation
@@ -125,13 +122,13 @@ def _assess_table(
 ) -> Assessment:
     began = time.perf_counter()
     tell = _Steps(progress, 2 * (2 + len(shares) + _SEARCHED))
-    rows, left_out = (_usable(source), {}) if isinstance(source, Table) else _read(Path(source), columns)
+    rows, left_out = (usable(source), {}) if isinstance(source, Table) else read_table(Path(source), columns)
     n = min(_MOST_SAMPLES, len(rows.train) // 2) if num_samples is None else num_samples
     rows.check(n)
     if n < rows.dim + 2:
         raise ValueError(f"num_samples={n}: is too few for {rows.dim} columns; choose fewer columns, or more rows")
     sizes = dict(num_samples=n, num_generations=num_generations)
-    texts, also_left_out = _categories(rows, sizes)
+    texts, also_left_out = categories_in(rows, sizes)
     held_out = dataclasses.replace(rows, test=rows.test[:_MOST_HELD_OUT])
     if num_seeds is None:
         work = num_generations * n * held_out.num_held_out * rows.dim
@@ -151,68 +148,9 @@ def _assess_table(
         **dict(num_seeds=num_seeds, tolerance=tolerance, fresh=shares, bandwidth=bandwidth),
         **dict(seconds=round(time.perf_counter() - began, 1), versions=provenance()),
     )
-    lines = [*str(dataclasses.replace(rows, left_out=())).splitlines(), *_few_values(rows)]
+    lines = [*str(dataclasses.replace(rows, left_out=())).splitlines(), *few_values(rows)]
     left_out = {name: reason for name, reason in left_out.items() if name not in [one.name for one in texts]}
     return Assessment(tuple(lines), settings, families, texts, left_out | also_left_out)
-
-
-def _read(path: Path, columns: Sequence[str] | None) -> tuple[Table, dict[str, str]]:
-    """The table, standardized, of the columns that can be used; the others, and why they cannot."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; check the path")
-    try:
-        names, values, others, _ = read(path, columns and list(columns), "drop")
-    except ValueError as error:
-        hint = "; text to assess is a folder, or a .md or .jsonl file" if path.suffix == ".txt" else ""
-        raise ValueError(f"{error}{hint}") from None
-    _check_enough(path, len(values))
-    left_out = dict(others)
-    left_out |= {name: "is constant" for name, column in zip(names, values.T, strict=True) if np.ptp(column) == 0}
-    while used := [name for name in names if name not in left_out]:
-        found = table(path, columns=used, missing="drop", standardize=True)
-        if not found.dependent_columns:
-            return found, left_out
-        left_out |= dict.fromkeys(found.dependent_columns, "is fixed by the columns before it")
-    raise ValueError(f"{path}: every column of numbers is constant; give a table whose columns vary")
-
-
-def _check_enough(path: str | Path, number: int) -> None:
-    if number < _FEWEST_ROWS:
-        raise ValueError(f"{path}: {number} rows without missing cells; an assessment needs {_FEWEST_ROWS}")
-
-
-def _usable(rows: Table) -> Table:
-    """The same table, if its rows are enough and their covariance can be factored."""
-    _check_enough(rows.path, len(rows.train) + rows.num_held_out)
-    if rows.dependent_columns:
-        names = ", ".join(map(repr, rows.dependent_columns))
-        raise ValueError(f"{rows.path}: constant, or fixed by the columns before, is {names}; leave it out by columns=")
-    return rows
-
-
-def _few_values(rows: Table) -> list[str]:
-    """Columns that may be categories that are written as numbers, in words."""
-    numbers = {
-        name: len(np.unique(column)) for name, column in zip(rows.columns, np.asarray(rows.train).T, strict=True)
-    }
-    return [
-        f"  column {name!r} has {number} different values, and is taken for a number"
-        for name, number in numbers.items()
-        if number <= _FEW_VALUES
-    ]
-
-
-def _categories(rows: Table, sizes: dict[str, int]) -> tuple[tuple[Categories, ...], dict[str, str]]:
-    """The columns of categories, and the columns of text that are none, with the reason."""
-    found, left_out = [], {}
-    there = Path(rows.path).is_file()  # a Table remembers no text
-    for name, cells in (read_texts(Path(rows.path)) if there else {}).items():
-        column = categories(name, cells, **sizes)
-        if isinstance(column, str):
-            left_out[name] = column
-        else:
-            found.append(column)
-    return tuple(found), left_out
 
 
 class _Steps:

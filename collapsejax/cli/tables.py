@@ -16,12 +16,12 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from ..results.dataset import metrics_in, milestones, summarize
+from ..results.statistics import ABOUT_FEW_SEEDS, FEW_SEEDS
 from ..sweeps.summary import summary
 from ..theory import informative_by_seeds
 from .output import console
 
 # Iterations in a short table, and what is between a mean and its standard error: the first form that fits.
-_FEW_SEEDS = "*"  # before a mean that few seeds carry
 _FORMS = ((5, " ± "), (4, " ± "), (3, " ± "), (3, "±"), (2, " ± "))
 
 
@@ -43,8 +43,9 @@ def print_tables(dataset: xr.Dataset, metrics: Sequence[str] | None, exact: xr.D
         statistics = statistics.assign_coords(informative=informative_by_seeds(statistics))
         for table in (_full_tables if full else _short_tables)(statistics, known, shown):
             shown.print(table)
-            if any(_FEW_SEEDS in cell for column in table.columns for cell in column.cells):
-                shown.print(f" {_FEW_SEEDS} few seeds carry this mean, and its standard error is too small")
+            cells = [cell for column in table.columns for cell in column.cells if isinstance(cell, str)]
+            if any(cell.startswith(FEW_SEEDS) for cell in cells):
+                shown.print(f" {ABOUT_FEW_SEEDS}")
 
 
 def _short_tables(
@@ -126,7 +127,7 @@ def _mean(column: xr.DataArray, sign: str | None = None) -> str:
     mean, standard_error, infinite, count = column.sel(statistic=names).values
     known = sign is not None and np.isfinite(standard_error)
     told = with_error(mean, standard_error, sign) if known else f"{mean:.4g}"
-    few = "" if column.informative else _FEW_SEEDS
+    few = "" if column.informative else FEW_SEEDS
     return f"{few}{told} ({infinite:.0f} inf)" if 0 < infinite < count else f"{few}{told}"
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import xarray as xr
 
 from ..results.dataset import line_dimensions, milestones, summarize
+from ..results.statistics import ABOUT_FEW_SEEDS, FEW_SEEDS
 from ..theory import informative_by_seeds
 from .cells import cells_of, some
 from .parts import Cell as TableCell
 from .parts import Table, with_error
 
 _MOST_ROWS = 60
-_FEW_SEEDS = "*"
 
 
 def metric_table(dataset: xr.Dataset, exact: xr.Dataset, metric: str) -> Table:
@@ -47,8 +47,8 @@ def metric_table(dataset: xr.Dataset, exact: xr.Dataset, metric: str) -> Table:
             rows.append(row)
     label = dataset[metric].attrs.get("long_name", metric)
     left_out = f"; {len(shown)} of {len(cells)} cells" if len(shown) < len(cells) else ""
-    marked = any(isinstance(one, str) and one.startswith(_FEW_SEEDS) for row in rows for one in row)
-    few = f"; {_FEW_SEEDS} few seeds carry this mean, and its standard error is too small" if marked else ""
+    marked = any(isinstance(one, str) and one.startswith(FEW_SEEDS) for row in rows for one in row)
+    few = f"; {ABOUT_FEW_SEEDS}" if marked else ""
     return Table(headings, rows, f"{_with_units(dataset[metric], label)}: mean ± standard error{left_out}{few}")
 
 
@@ -64,7 +64,7 @@ def _is_known(known: xr.DataArray, workflow: str) -> bool:
 def _measured(statistics: xr.DataArray) -> str:
     names = ["mean", "standard_error", "num_infinite", "count"]
     mean, standard_error, infinite, count = statistics.sel(statistic=names).values
-    few = "" if statistics.informative else _FEW_SEEDS
+    few = "" if statistics.informative else FEW_SEEDS
     return few + with_error(mean, standard_error) + (f" ({infinite:.0f} inf)" if 0 < infinite < count else "")
 
 

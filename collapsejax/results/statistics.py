@@ -15,6 +15,8 @@ import xarray as xr
 
 from .sketch import BINS, CENTRED, CENTRED_LOG, MOMENTS, NO_PATTERN, Sketch, merge, window
 
+FEW_SEEDS = "*"  # before a mean that few seeds carry
+ABOUT_FEW_SEEDS = f"{FEW_SEEDS} few seeds carry this mean, and its standard error is too small"
 QUANTILES = {"q0.025": 0.025, "q0.25": 0.25, "median": 0.5, "q0.75": 0.75, "q0.975": 0.975}
 STATISTICS = {
     "count": "number of seeds",

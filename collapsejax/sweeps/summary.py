@@ -29,10 +29,9 @@ def summary(data: xr.Dataset, exact: xr.Dataset | None = None) -> pd.DataFrame:
     Returns:
         A frame with the columns metric, workflow, one for each swept name, iteration; mean, standard_error, q0.025,
         q0.25, median, q0.75, q0.975 and count over the seeds; exact, and z = (mean - exact) / standard_error; and
-        informative. What is not known is NaN, and so is z where all seeds have the exact value up to rounding,
-        or 0 of what is too rare for so few. Where a
-        mean is not informative, few seeds carry it, its standard error is too small and z says nothing: see
-        `theory.informative_by_seeds`, and for stricter bounds `theory.informative`.
+        informative. What is not known is NaN, and so is z where all seeds have the exact value up to rounding, or 0 of
+        what is too rare for so few. Where a mean is not informative, few seeds carry it, its standard error is too
+        small and z says nothing: see `theory.informative_by_seeds`, and for stricter bounds `theory.informative`.
     """
     import pandas as pd
 

@@ -47,9 +47,8 @@ def informative_by_seeds(statistics: xr.DataArray, *, skewness: float = _SHOWN_S
     """Whether the mean of a generation is worth showing, by what the seeds themselves say.
 
     Once few seeds carry it, it is not again; counts of what is rare at first become so. That of a metric with negative
-    values always is. Where few seeds carry a mean, the variance over the seeds is too
-    small. So where a log-normal variable with the same upper tail has a relative variance several times larger, that
-    variance is used.
+    values always is. Where few seeds carry a mean, the variance over the seeds is too small. So where a log-normal
+    variable with the same upper tail has a relative variance several times larger, that variance is used.
 
     Args:
         statistics: of a metric, as from `sweep`, with dimensions statistic and generation among others.
@@ -57,7 +56,7 @@ def informative_by_seeds(statistics: xr.DataArray, *, skewness: float = _SHOWN_S
             z-scores.
 
     Returns:
-        As `statistics`, without the dimension statistic.
+        Booleans, with the dimensions of `statistics` but for statistic.
     """
     of = {
         name: statistics.sel(statistic=name, drop=True)

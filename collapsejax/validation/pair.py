@@ -56,10 +56,11 @@ def validate(
 
     Returns:
         A frame with a row for each metric and iteration: metric, iteration, mean, standard_error, exact, z = (mean -
-        exact) / standard_error, and detectable, by which share a curve must be wrong for |z| to be 5 on average. From
-        the generation on in which few seeds carry a mean it is left out, by `theory.informative` and, of curves that
-        are given, by `theory.informative_by_seeds`; and so is what all seeds have exactly. Of correct curves |z| is
-        below 5. Iterations share their seeds, so the root mean square is about 1 only over many pairs.
+        exact) / standard_error, and detectable, by which share a curve must be wrong for |z| to be 5 on average
+        (infinite where it is 0). From the generation on in which few seeds carry a mean it is left out, by
+        `theory.informative` and, of curves that are given, by `theory.informative_by_seeds`; and so is what all seeds
+        have exactly. Of correct curves |z| is below 5. Iterations share their seeds, so the root mean square is about 1
+        only over many pairs.
 
     Raises:
         ValueError: as `sweep`; for curves of metrics that are none, or of another length; where no mean is known,

@@ -222,7 +222,7 @@ class _Run:
             for job, metrics in zip(jobs, results, strict=True):
                 for shard in shards_of[job]:
                     self._put(shard, metrics, seconds / len(jobs) / len(shards_of[job]))
-            self._tell(label)
+                    self._tell(label)  # of each shard: whoever is told may stop here, and writing many takes long
         for workflow in (workflows := {self._workflow_of[shard.cell] for shard in todo}):
             self._compile_seconds[workflow] += calls.compile_seconds / len(workflows)
         self._num_compilations += calls.num_compilations

@@ -21,9 +21,9 @@ from collapsejax.cli.main import main
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
-FLAGS = ["--task", "gaussian", "--dim", "1", "2", "--workflow", "replace", "--devices", "1"]
-FLAGS += ["--num-samples", "6", "8", "--num-generations", "5", "--seed", "7"]
-SIZE = dict(over={"dim": [1, 2], "num_samples": [6, 8]}, num_generations=5, key=jax.random.key(7))
+FLAGS = ["--task", "gaussian", "--workflow", "replace", "--devices", "1", "--num-samples", "6", "7", "8", "9"]
+FLAGS += ["--num-generations", "5", "--seed", "7"]
+SIZE = dict(over={"num_samples": [6, 7, 8, 9]}, num_generations=5, key=jax.random.key(7))
 
 
 # It hears signals that whoever runs these tests may ignore, as nohup does.
@@ -57,7 +57,8 @@ def assert_same(path, keep, num_seeds, chunk):
     wanted = cj.sweep(cj.Gaussian(), ["replace"], **SIZE, num_seeds=num_seeds, keep=keep, execution=execution)
     assert list(found.data_vars) == list(wanted.data_vars)
     for name in wanted.data_vars:
-        np.testing.assert_allclose(found[name].values, wanted[name].values, rtol=1e-6, err_msg=name)
+        # Programs that are not optimized round otherwise where the processes have fewer threads each.
+        np.testing.assert_allclose(found[name].values, wanted[name].values, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def num_records(out):
@@ -115,7 +116,7 @@ def test_two_processes_share_a_sweep(cache, port, tmp_path):
 def test_one_of_two_processes_is_killed(victim, cache, port, tmp_path):
     """The other finishes its share, whichever was killed; the same command again does what is missing."""
     out = tmp_path / "s"
-    arguments = ["--num-seeds", "3000", "--chunk", "10", "--out", str(out)]
+    arguments = ["--num-seeds", "1000", "--chunk", "10", "--out", str(out)]
     both = processes(arguments, cache, port)
     while num_records(out) < 20:
         time.sleep(0.01)
@@ -126,16 +127,16 @@ def test_one_of_two_processes_is_killed(victim, cache, port, tmp_path):
     assert code == 0, err
     assert "shards are missing" in err
     there = num_records(out)
-    assert 600 <= there < 1200
+    assert 200 <= there < 400
     for code, _, err in map(finish, processes(arguments, cache, port)):
         assert code == 0, err
-    assert_same(out, "seeds", 3000, 10)
+    assert_same(out, "seeds", 1000, 10)
 
 
 def test_interrupted(cache, tmp_path):
     """Ctrl-C stops after the chunk in flight, and says how to go on."""
     out = tmp_path / "s"
-    arguments = ["--num-seeds", "6000", "--chunk", "10", "--out", str(out)]
+    arguments = ["--num-seeds", "2000", "--chunk", "10", "--out", str(out)]
     process = start(arguments, cache)
     while num_records(out) < 3:
         time.sleep(0.01)
@@ -146,15 +147,15 @@ def test_interrupted(cache, tmp_path):
     assert "stopping after the chunk in flight" in err
     assert f"what is complete is in {out}; the same command again goes on" in err
     assert not list(out.rglob("*.partial"))
-    with pytest.warns(UserWarning, match="of 2400 shards are missing"):
-        assert np.isfinite(cj.open(out).kl.values[0, 0, 0, :10]).all()
+    with pytest.warns(UserWarning, match="of 800 shards are missing"):
+        assert np.isfinite(cj.open(out).kl.values[0, 0, :10]).all()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_terminated(number, cache, tmp_path):
     """A scheduler's signals clean up as Ctrl-C does, at once."""
     out = tmp_path / "s"
-    process = start(["--num-seeds", "6000", "--chunk", "10", "--out", str(out)], cache)
+    process = start(["--num-seeds", "2000", "--chunk", "10", "--out", str(out)], cache)
     while num_records(out) < 3:
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()
@@ -173,13 +174,18 @@ def test_a_run_is_terminated(number, overwrite, cache, tmp_path):
     size = dict(num_samples=5, num_generations=2, num_seeds=4, key=jax.random.key(0))
     if overwrite:
         cj.save(cj.sweep(Small(), ["replace"], **size), tmp_path / "a.zarr")
+
+    def begun():
+        with contextlib.suppress(FileNotFoundError):  # of a folder that gets its name meanwhile
+            return list(tmp_path.rglob("records"))
+
     arguments = f"run gaussian --num-seeds 1000000 --out {tmp_path}/a.zarr --plot {tmp_path}/a.png".split()
-    arguments += ["--overwrite"] * overwrite
+    arguments += ["--workflow", "replace"] + ["--overwrite"] * overwrite
     environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments], stderr=subprocess.PIPE, text=True, env=environment
     )
-    while not list(tmp_path.rglob("records")):
+    while not begun():
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()
     process.send_signal(number)
@@ -205,7 +211,7 @@ def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
         old = cj.sweep(Small(), ["replace"], num_samples=5, num_generations=2, num_seeds=4, key=jax.random.key(0))
         cj.save(old, out)
     arguments = f"run gaussian --num-samples 10 --num-generations 50 --num-seeds 4000 --seed 7 --out {out}".split()
-    arguments += ["--workflow", "replace", "accumulate"] + ["--overwrite"] * overwrite
+    arguments += ["--workflow", "replace"] + ["--overwrite"] * overwrite
     environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
 
     def there(since=0.0):
@@ -219,7 +225,7 @@ def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
         return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
     before = 0
-    for _ in range(3):
+    for _ in range(2):
         process = begin()
         begun = time.time()
         while there(begun) == 0:
@@ -236,7 +242,7 @@ def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
     _, err = (last := begin()).communicate(timeout=240)
     assert last.returncode == 0, err
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
-    wanted = cj.sweep(cj.Gaussian(), ["replace", "accumulate"], **size, num_seeds=4000)
+    wanted = cj.sweep(cj.Gaussian(), ["replace"], **size, num_seeds=4000)
     np.testing.assert_array_equal(cj.open(out).kl.values, wanted.kl.values)
 
 

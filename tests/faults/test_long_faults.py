@@ -17,6 +17,7 @@ from damage import cut_short, flip_a_byte
 from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
+from collapsejax.cli.main import main
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
@@ -90,21 +91,21 @@ def test_killed_in_generation_4_of_8(cache, tmp_path):
 
 
 def test_a_run_of_the_command_line_is_killed(cache, tmp_path):
-    command = "run transformer --source markov --window 6 --width 8 --depth 1 --num-steps 20 --num-scored 5"
-    command += " --num-test 20 --num-samples 6 --num-generations 8 --num-seeds 2 --out"
+    command = "run transformer --workflow replace --source markov --window 6 --width 8 --depth 1 --num-steps 20"
+    command += " --num-scored 5 --num-test 20 --num-samples 6 --num-generations 8 --num-seeds 2 --out"
     environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
 
-    def begin(name):
-        arguments = [sys.executable, "-m", "collapsejax", *command.split(), str(tmp_path / name)]
+    def begin():
+        arguments = [sys.executable, "-m", "collapsejax", *command.split(), str(tmp_path / "killed")]
         streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return subprocess.Popen(arguments, env=environment, **streams)
 
-    process = begin("killed")
+    process = begin()
     assert next(done for done in generations(process) if done == 3)
     process.kill()
     process.communicate()
-    assert finish(begin("killed"))[0] in (4, 5)
-    assert finish(begin("whole")) == list(range(1, 9))
+    assert finish(begin())[0] in (4, 5)
+    main([*command.split(), str(tmp_path / "whole")])
     assert_same(cj.open(tmp_path / "killed"), cj.open(tmp_path / "whole"))
 
 
@@ -131,7 +132,7 @@ def test_any_damaged_file_of_the_checkpoints(cache, tmp_path):
         cj.sweep(Warm(), WORKFLOWS, **SIZE, execution=CHUNKS, out=tmp_path / "s", progress=Told(most=3))
     files = [file.relative_to(tmp_path) for file in (tmp_path / "s" / "running").rglob("*") if file.is_file()]
     latest = [file for file in files if file.parts[3].startswith("3")]
-    latest = random.Random(20240615).sample(sorted(latest), min(len(latest), 8))
+    latest = random.Random(20240615).sample(sorted(latest), min(len(latest), 5))
     for number, damaged in enumerate([*([file] for file in latest), files]):
         damage = flip_a_byte if damaged == files else (cut_short, flip_a_byte, Path.unlink)[number % 3]
         shutil.copytree(tmp_path / "s", tmp_path / "t" / "s")

@@ -15,6 +15,7 @@ import platformdirs
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _CPUINFO = Path("/proc/cpuinfo")  # of Linux
+_PROGRAMS = "programs"  # the folder in it of those that are found without being traced
 _PROBE_BYTES = 2**20  # more than a program takes
 
 
@@ -42,9 +43,15 @@ def set_up(*, off: bool = False) -> None:
     """
     import jax
 
+    from ..sweeps.kept_programs import keep_in
+
     if off:
         jax.config.update("jax_enable_compilation_cache", False)
-    if not jax.config.jax_enable_compilation_cache or jax.config.jax_compilation_cache_dir is not None:
+    if not jax.config.jax_enable_compilation_cache:
+        return
+    if (chosen := jax.config.jax_compilation_cache_dir) is not None:
+        if "://" not in chosen:
+            keep_in(Path(chosen) / _PROGRAMS)
         return
     try:
         folder = user_folder()
@@ -57,6 +64,7 @@ def set_up(*, off: bool = False) -> None:
         fix = "set JAX_COMPILATION_CACHE_DIR to a folder that can be written, or give --no-compilation-cache"
         warnings.warn(f"compiled programs are not kept: {error}; {fix}", stacklevel=2)
         return
+    keep_in(folder / _PROGRAMS)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 

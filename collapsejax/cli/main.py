@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import difflib
 import inspect
 import io
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = _parse(sys.argv[1:] if arguments is None else arguments)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
-            command.run()
+            # Programs are kept for this command, not for what its process does later.
+            contextvars.copy_context().run(command.run)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads what is shown
         _stop_showing()

@@ -53,6 +53,13 @@ def own_classes(config: Any) -> dict[str, str]:
     }
 
 
+def is_all_told(config: Any) -> bool:
+    """Whether `describe` tells all that a configuration computes: it has no class or function but this package's."""
+    told = (bool, int, float, complex, str, bytes, types.NoneType, np.ndarray, np.generic, jax.Array)
+    plain = (*told, Mapping, list, tuple)
+    return not own_classes(config) and all(_is_config(part) or isinstance(part, plain) for part in _parts(config))
+
+
 def small_arrays(config: Any) -> dict[str, dict[str, Any]]:
     """The numbers of the short arrays in a configuration, as JSON values, by the digest that describes them."""
     arrays = [np.asarray(part) for part in _parts(config) if is_array(part)]

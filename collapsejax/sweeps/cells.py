@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.base import Array, Needs, Task, Workflow
 from ..core.checks import Within, is_paddable, key_of, size_is_traced, uses_rows
+from ..core.describe import describe, is_all_told
 from ..loop import Result, as_array
 from ..results.dataset import SAMPLES
 from .grid import Cell, Experiments, Grid
@@ -39,9 +40,9 @@ class Cells:
 
     def __init__(self, cells: Sequence[Cell], settings: Settings) -> None:
         cells = with_like_workflows(cells)
-        self.settings = settings
+        self.settings, self._first = settings, (cells[0].task, cells[0].workflow)
         leaves = [traced_leaves(cell) for cell in cells]
-        self._structure = jax.tree.structure((cells[0].task, cells[0].workflow))
+        self._structure = jax.tree.structure(self._first)
         self._varying = [len(cells) > 1 and not _all_equal(column) for column in zip(*leaves, strict=True)]
         self.leaves = [
             np.stack(column) if varies else column[0]
@@ -51,6 +52,14 @@ class Cells:
         self._room = max(sizes)
         self._any_size = size_is_traced(cells[0].task, cells[0].workflow, settings.rows)
         self.sizes = np.array(sizes, np.int32) if self._any_size or min(sizes) < self._room else None
+
+    def made_from(self) -> Any:
+        """JSON values that say what a program for these cells depends on; None where a class of the user's does."""
+        if not is_all_told(self._first):  # the others differ in leaves alone
+            return None
+        leaves = [[np.shape(leaf), str(jnp.result_type(leaf))] for leaf in self.leaves]
+        sizes = [self._room, self._any_size, None if self.sizes is None else self.sizes.shape]
+        return [describe(self._first), leaves, self._varying, sizes, self.settings._replace(devices=())]
 
     def arguments(self, leaves: list[Array], sizes: Array | None, cell: Array) -> tuple[Task, Workflow, dict[str, Any]]:
         """Task, workflow and options of the run in a cell; `leaves` and `sizes` are this object's, in a program."""

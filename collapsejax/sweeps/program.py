@@ -15,6 +15,7 @@ from ..loop import COMPILER_OPTIONS, Experiment, Running
 from ..loop.memory import bytes_of
 from .cells import Cells, Settings, outputs
 from .grid import Cell
+from .kept_programs import found_or_compiled
 from .reduction import SEEDS, compiled_reduction, reduced
 from .unread import TracedGeneration
 
@@ -124,16 +125,16 @@ class Program:
             state = shapes_of(begin.out_info, self._sharding(_IN_ONE_ROW))
             advance = self._sharded(self._advance_call, (_EVERYWHERE, _IN_ONE_ROW), (_IN_ONE_ROW, SEEDS), donate=1)
             advance = advance.lower(self._values, state)
+            self._begin, self._advance = begin.compile(COMPILER_OPTIONS), advance.compile(COMPILER_OPTIONS)
             self._like = Saved(state, [shapes_of(advance.out_info[1])])
             metrics = {
                 name: jax.ShapeDtypeStruct((*leaf.shape, self._num_generations), leaf.dtype)
                 for name, leaf in self._like.results[0].items()
             }
         else:
-            begin, advance = self._sharded(self._whole_call, given, SEEDS).lower(self._key, self._values, *seeds), None
-            metrics = begin.out_info
-        self._begin = begin.compile(COMPILER_OPTIONS)
-        self._advance = advance and advance.compile(COMPILER_OPTIONS)
+            lower = lambda: self._sharded(self._whole_call, given, SEEDS).lower(self._key, self._values, *seeds)
+            self._begin = found_or_compiled(self._made_from(), lower, self._settings.devices)
+            metrics = self._begin.out_info
         if self._settings.summary:
             one, *_ = metrics.values()
             self._reduce = compiled_reduction(self._mesh, len(metrics), one.shape, one.dtype)
@@ -166,6 +167,11 @@ class Program:
             if self._watch:
                 self._watch.generation_done(jobs, self.shape, Saved(state, results))
         return joined_generations(results)
+
+    def _made_from(self) -> Any:
+        """JSON values that say which program this is, as `found_or_compiled` wants them."""
+        cells = self._cells.made_from()
+        return cells and [cells, self.shape, self._num_generations, str(jax.random.key_impl(self._key))]
 
     def _experiment(self, values: Any, cell: Array) -> Experiment:
         task, workflow, options = self._cells.arguments(*values, cell)

@@ -28,7 +28,6 @@ E tr(W - E W)^2 = k (tr A)^2 + k tr A^2. The expectations over seeds so obey a l
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import bisect, minimize_scalar
 
 # Matrices x I + y S + z m m' are arrays (x, y, z).
 _IDENTITY, _COVARIANCE, _MEAN = np.eye(3)
@@ -115,6 +114,8 @@ def critical_num_synthetic(num_real: float, dim: int, temperature: float) -> flo
     The root n_s of `fisher_error_steady` = `fisher_error_real_only`, a real number; inf at temperature 1, where any
     number of rows helps, and 0 where a single one harms.
     """
+    from scipy.optimize import bisect  # takes a third of a second, and few need it
+
     least = fisher_error_real_only(num_real, dim)
 
     def excess(log_rows: float) -> float:
@@ -132,6 +133,8 @@ def critical_num_synthetic(num_real: float, dim: int, temperature: float) -> flo
 
 def best_num_synthetic(num_real: float, dim: int, temperature: float) -> float:
     """The number of synthetic rows with the least steady error, a real number; 0 or inf where the critical one is."""
+    from scipy.optimize import minimize_scalar
+
     critical = critical_num_synthetic(num_real, dim, temperature)
     if critical in (0.0, np.inf):
         return critical

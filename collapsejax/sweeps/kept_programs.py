@@ -1,0 +1,93 @@
+"""Compiled programs of earlier runs, found by what they are made from: a run that repeats one traces nothing.
+
+JAX's own cache finds a program by its text, which takes longer to make than the rest of a repeated command.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
+
+from ..loop import COMPILER_OPTIONS
+from ..store.files import digest, write_whole
+from ..store.provenance import installed_version
+
+_FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
+_PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax")
+_DIGEST_BYTES = 32
+
+
+def keep_in(folder: Path) -> None:
+    """Have programs kept in a folder, and taken from there, within this `contextvars` context.
+
+    Whoever can write to the folder decides what is executed.
+    """
+    _FOLDER.set(folder)
+
+
+def found_or_compiled(
+    made_from: Any, lower: Callable[[], jax.stages.Lowered], devices: Sequence[jax.Device]
+) -> jax.stages.Compiled:
+    """The program that was kept of `made_from`; else what `lower` gives is compiled, and kept.
+
+    Args:
+        made_from: JSON values that together with this package, its dependencies, JAX's settings and the devices say
+            all that the program depends on; None where they cannot.
+        lower: makes the program.
+        devices: that it runs on.
+    """
+    folder = _FOLDER.get()
+    if folder is None or made_from is None:
+        return lower().compile(COMPILER_OPTIONS)
+    name = digest(json.dumps([made_from, _surroundings(devices)], sort_keys=True).encode())
+    path = folder / f"{name}-cache"
+    found = _found(path, devices)
+    if found is None:
+        found = lower().compile(COMPILER_OPTIONS)
+        _keep(path, found)
+    return found
+
+
+def _found(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:
+    try:
+        content = path.read_bytes()
+        program, checksum = content[_DIGEST_BYTES:], content[:_DIGEST_BYTES]
+        if hashlib.sha256(program).digest() != checksum:  # cut short, by a full disk for example
+            return None
+        return deserialize_and_load(*pickle.loads(program), execution_devices=devices)
+    except (OSError, jax.errors.JaxRuntimeError):
+        return None
+
+
+def _keep(path: Path, compiled: jax.stages.Compiled) -> None:
+    try:
+        program = pickle.dumps(serialize(compiled))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, hashlib.sha256(program).digest() + program)
+    except (OSError, ValueError, jax.errors.JaxRuntimeError):  # no room, or a platform that cannot
+        return
+
+
+def _surroundings(devices: Sequence[jax.Device]) -> list[Any]:
+    """What else a program depends on, as JSON values."""
+    settings = {name: repr(getattr(jax.config, name, value)) for name, value in jax.config.values.items()}
+    kinds = [[device.id, device.platform, device.device_kind, device.client.platform_version] for device in devices]
+    versions = [installed_version(package) for package in _PACKAGES]
+    return [_digest_of_sources(), versions, settings, os.environ.get("XLA_FLAGS", ""), COMPILER_OPTIONS, kinds]
+
+
+@functools.cache
+def _digest_of_sources() -> str:
+    root = Path(__file__).parents[1]
+    files = sorted(root.rglob("*.py"))
+    return digest(b"\0".join(str(file.relative_to(root)).encode() + file.read_bytes() for file in files))

@@ -55,11 +55,12 @@ class Cells:
 
     def made_from(self) -> Any:
         """JSON values that say what a program for these cells depends on; None where a class of the user's does."""
-        if not is_all_told(self._first):  # the others differ in leaves alone
+        if not is_all_told(self._first):  # other cells differ in leaves alone
             return None
         leaves = [[np.shape(leaf), str(jnp.result_type(leaf))] for leaf in self.leaves]
         sizes = [self._room, self._any_size, None if self.sizes is None else self.sizes.shape]
-        return [describe(self._first), leaves, self._varying, sizes, self.settings._replace(devices=())]
+        untraced = jax.tree.unflatten(self._structure, [None] * len(leaves))
+        return [describe(untraced), leaves, self._varying, sizes, self.settings._replace(devices=())]
 
     def arguments(self, leaves: list[Array], sizes: Array | None, cell: Array) -> tuple[Task, Workflow, dict[str, Any]]:
         """Task, workflow and options of the run in a cell; `leaves` and `sizes` are this object's, in a program."""

@@ -55,7 +55,7 @@ def test_the_same_sweep_traces_nothing_and_gives_the_same(once, folder, monkeypa
     "options",
     [
         {"task": cj.ExponentialFamily("exponential", 3.0)},
-        {"task": cj.ExponentialFamily("gamma", 2.0)},
+        {"task": cj.ExponentialFamily("poisson", 2.0)},
         {"num_samples": 7},
         {"num_generations": 5},
         {"num_seeds": 400},
@@ -76,9 +76,10 @@ def test_another_sweep_has_other_programs_or_gets_other_values(options, folder):
         np.testing.assert_array_equal(found[name], wanted[name])
 
 
-def test_another_key_has_the_same_program(once, folder):
+@pytest.mark.parametrize("options", [{"key": jax.random.key(8)}, {"task": cj.ExponentialFamily("exponential", 3.0)}])
+def test_other_values_have_the_same_program(options, once, folder):
     before = kept(folder)
-    other = swept(folder, key=jax.random.key(8))
+    other = swept(folder, **options)
     assert kept(folder) == before
     assert not np.array_equal(once[0].sq_error, other.sq_error)
 

@@ -15,7 +15,7 @@ import platformdirs
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _CPUINFO = Path("/proc/cpuinfo")  # of Linux
-_PROGRAMS = "programs"  # the folder in it of those that are found without being traced
+_PROGRAMS = "programs"  # how folders in it are called for those that are found without being traced
 _PROBE_BYTES = 2**20  # more than a program takes
 
 
@@ -51,7 +51,7 @@ def set_up(*, off: bool = False) -> None:
         return
     if (chosen := jax.config.jax_compilation_cache_dir) is not None:
         if "://" not in chosen:
-            keep_in(Path(chosen) / _PROGRAMS)
+            keep_in(Path(chosen) / f"{_PROGRAMS}-{_processor_digest()}")
         return
     try:
         folder = user_folder()
@@ -64,7 +64,7 @@ def set_up(*, off: bool = False) -> None:
         fix = "set JAX_COMPILATION_CACHE_DIR to a folder that can be written, or give --no-compilation-cache"
         warnings.warn(f"compiled programs are not kept: {error}; {fix}", stacklevel=2)
         return
-    keep_in(folder / _PROGRAMS)
+    keep_in(folder / f"{_PROGRAMS}-{_processor_digest()}")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
@@ -77,11 +77,16 @@ def user_folder() -> Path:
     Raises:
         RuntimeError: nothing says where the user's files are.
     """
-    from ..store.files import digest
     from ..store.provenance import installed_version
 
     folder = platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
-    return folder / f"jaxlib-{installed_version('jaxlib')}-{platform.machine()}-{digest(_processor().encode())[:12]}"
+    return folder / f"jaxlib-{installed_version('jaxlib')}-{platform.machine()}-{_processor_digest()}"
+
+
+def _processor_digest() -> str:
+    from ..store.files import digest
+
+    return digest(_processor().encode())[:12]
 
 
 def _processor() -> str:
@@ -112,7 +117,7 @@ def _shrink(folder: Path) -> None:
     JAX's own limit needs a lock from another package; this one needs none, since a missing program is compiled again.
     """
     programs = []
-    for path in folder.rglob("*-cache"):
+    for path in folder.rglob("*-cache*"):
         with contextlib.suppress(FileNotFoundError):  # another process may do the same
             status = path.stat()
             programs.append((max(status.st_atime, status.st_mtime), status.st_size, path))

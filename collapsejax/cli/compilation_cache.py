@@ -15,7 +15,6 @@ import platformdirs
 
 _MOST_BYTES = 2**29  # some two thousand programs
 _CPUINFO = Path("/proc/cpuinfo")  # of Linux
-_PROGRAMS = "programs"  # how folders in it are called for those that are found without being traced
 _PROBE_BYTES = 2**20  # more than a program takes
 
 
@@ -43,15 +42,14 @@ def set_up(*, off: bool = False) -> None:
     """
     import jax
 
-    from ..sweeps.kept_programs import keep_in
-
     if off:
         jax.config.update("jax_enable_compilation_cache", False)
     if not jax.config.jax_enable_compilation_cache:
         return
     if (chosen := jax.config.jax_compilation_cache_dir) is not None:
         if "://" not in chosen:
-            keep_in(Path(chosen) / f"{_PROGRAMS}-{_processor_digest()}")
+            with contextlib.suppress(OSError):
+                _keep_programs_in(Path(chosen))
         return
     try:
         folder = user_folder()
@@ -60,11 +58,11 @@ def set_up(*, off: bool = False) -> None:
         # JAX would notice too, but it would warn of every program, and leave files behind that are cut short.
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(_PROBE_BYTES))
+        _keep_programs_in(folder)
     except (OSError, RuntimeError) as error:
         fix = "set JAX_COMPILATION_CACHE_DIR to a folder that can be written, or give --no-compilation-cache"
         warnings.warn(f"compiled programs are not kept: {error}; {fix}", stacklevel=2)
         return
-    keep_in(folder / f"{_PROGRAMS}-{_processor_digest()}")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
@@ -81,6 +79,15 @@ def user_folder() -> Path:
 
     folder = platformdirs.user_cache_path("collapsejax", appauthor=False, opinion=False)
     return folder / f"jaxlib-{installed_version('jaxlib')}-{platform.machine()}-{_processor_digest()}"
+
+
+def _keep_programs_in(folder: Path) -> None:
+    """Have those kept there that are found without being traced; each kind of processor has its own."""
+    from ..sweeps.kept_programs import keep_in
+
+    own = folder / f"programs-{_processor_digest()}"
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep_in(own)
 
 
 def _processor_digest() -> str:

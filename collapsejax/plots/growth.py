@@ -61,6 +61,8 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
                     axis.plot(line.iteration, np.where(line > 0, line, np.nan), gid="exact", **EXACT)
         finish(axes[0], f"Excess over the first: {dataset[metric].attrs.get('long_name', metric).lower()}")
         axes[len(axes) // 2].set_xlabel("Model-fitting iteration")
+        if known is not None:
+            axes[-1].plot([], [], **EXACT, label="exact mean")
         for name in swept:
             legend_below(axes[-1], dataset[name].attrs.get("long_name", name))
     return figure

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pickle
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ from ..store.files import digest, write_whole
 from ..store.provenance import installed_version
 
 _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", default=None)
+# Settings that a `with` block changes, in its thread alone, and that a program depends on.
+_SET_IN_A_BLOCK = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_debug_nans")
 _PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax")
 _DIGEST_BYTES = 32
+_NEW = "/jax/compilation_cache/cache_misses"  # an event of JAX's: a program was compiled that its cache did not have
 
 
 def keep_in(folder: Path) -> None:
-    """Have programs kept in a folder, and taken from there, within this `contextvars` context.
+    """Have programs kept in a folder that is there, and taken from it, within this `contextvars` context.
 
     Whoever can write to the folder decides what is executed.
     """
@@ -51,11 +55,36 @@ def found_or_compiled(
         return lower().compile(COMPILER_OPTIONS)
     name = digest(json.dumps([made_from, _surroundings(devices)], sort_keys=True).encode())
     path = folder / f"{name}-cache"
-    found = _found(path, devices)
-    if found is None:
-        found = lower().compile(COMPILER_OPTIONS)
-        _keep(path, found)
-    return found
+    if (found := _found(path, devices)) is not None:
+        return found
+    before = _count_of_new().number
+    compiled = lower().compile(COMPILER_OPTIONS)
+    # One that JAX has read from its own cache, written again, lacks functions, and fails when it is called.
+    if not _jax_keeps_programs() or _count_of_new().number > before:
+        _keep(path, compiled)
+    return compiled
+
+
+def _jax_keeps_programs() -> bool:
+    return jax.config.jax_enable_compilation_cache and jax.config.jax_compilation_cache_dir is not None
+
+
+class _Count(threading.local):
+    """Of the programs that this thread has compiled, and not read from JAX's cache."""
+
+    number = 0
+
+
+@functools.cache
+def _count_of_new() -> _Count:
+    count = _Count()
+
+    def listen(event: str, **details: Any) -> None:
+        if event == _NEW:
+            count.number += 1
+
+    jax.monitoring.register_event_listener(listen)
+    return count
 
 
 def _found(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:
@@ -72,7 +101,6 @@ def _found(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | N
 def _keep(path: Path, compiled: jax.stages.Compiled) -> None:
     try:
         program = pickle.dumps(serialize(compiled))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, hashlib.sha256(program).digest() + program)
     except (OSError, ValueError, jax.errors.JaxRuntimeError):  # no room, or a platform that cannot
         return
@@ -80,7 +108,8 @@ def _keep(path: Path, compiled: jax.stages.Compiled) -> None:
 
 def _surroundings(devices: Sequence[jax.Device]) -> list[Any]:
     """What else a program depends on, as JSON values."""
-    settings = {name: repr(getattr(jax.config, name, value)) for name, value in jax.config.values.items()}
+    settings = {name: repr(value) for name, value in jax.config.values.items()}
+    settings |= {name: repr(getattr(jax.config, name)) for name in _SET_IN_A_BLOCK}
     kinds = [[device.id, device.platform, device.device_kind, device.client.platform_version] for device in devices]
     versions = [installed_version(package) for package in _PACKAGES]
     return [_digest_of_sources(), versions, settings, os.environ.get("XLA_FLAGS", ""), COMPILER_OPTIONS, kinds]

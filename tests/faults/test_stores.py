@@ -71,7 +71,7 @@ def num_records(out):
     return len(list((out / "records").glob("*-*.json"))) if out.exists() else 0
 
 
-@pytest.mark.parametrize(("keep", "num_seeds", "kills"), [("seeds", 1200, 6), ("summary", 400, 3)])
+@pytest.mark.parametrize(("keep", "num_seeds", "kills"), [("seeds", 800, 6), ("summary", 400, 3)])
 def test_killed_again_and_again(keep, num_seeds, kills, cache, tmp_path):
     """At random moments: every third time while it starts, else while it writes."""
     out, chances = tmp_path / "s", random.Random(20240615)

@@ -32,7 +32,7 @@ def kept(folder):
 @pytest.fixture(scope="module")
 def once(tmp_path_factory):
     """A sweep, and the folder with its programs."""
-    folder = tmp_path_factory.mktemp("once") / "programs"
+    folder = tmp_path_factory.mktemp("once")
     return swept(folder), folder
 
 
@@ -117,11 +117,22 @@ class Mine(cj.ExponentialFamily):
 
 
 def test_programs_of_the_users_classes_are_not_kept(tmp_path):
-    swept(tmp_path / "programs", task=Mine("exponential", 2.0))
-    assert not (tmp_path / "programs").exists()
+    swept(tmp_path, task=Mine("exponential", 2.0))
+    assert not kept(tmp_path)
+
+
+def test_a_program_that_jax_has_read_is_not_kept(cache, once, tmp_path):
+    """Written again it would fail when it is called."""
+    folders = [tmp_path / "1", tmp_path / "2"]
+    for folder in folders:
+        folder.mkdir()
+        jax.clear_caches()
+        swept(folder)
+    assert [len(kept(folder)) for folder in folders] == [1, 0]
+    np.testing.assert_array_equal(swept(folders[0]).sq_error, once[0].sq_error)
 
 
 def test_nothing_is_kept_unless_asked_for(tmp_path):
-    contextvars.copy_context().run(keep_in, tmp_path / "programs")
+    contextvars.copy_context().run(keep_in, tmp_path)
     cj.sweep(TASK, ["replace"], **SIZE)
-    assert not (tmp_path / "programs").exists()
+    assert not kept(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import difflib
+import gc
 import inspect
 import io
 import itertools
@@ -35,10 +36,17 @@ _TOLD = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; leaves with exit code 2 and one line on stderr where the input is invalid."""
+def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> None:
+    """Run the command line; leaves with exit code 2 and one line on stderr where the input is invalid.
+
+    Args:
+        arguments: what is typed. Default: of this process.
+        alone: nothing but the command runs in this process.
+    """
     try:
         command = _parse(sys.argv[1:] if arguments is None else arguments)
+        if alone:
+            _collect_rarely(command)
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, set())
             # Programs are kept for this command, not for what its process does later.
@@ -80,10 +88,11 @@ def main_of_process() -> None:
     from .signals import raise_ended
 
     raise_ended()
+    gc.disable()  # while modules are imported, which stay
     with contextlib.suppress(AttributeError):  # of what is no text file
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        main()
+        main(alone=True)
     except SystemExit as leaving:
         if isinstance(leaving.code, int) and leaving.code > 128:
             with contextlib.suppress(OSError):
@@ -91,6 +100,18 @@ def main_of_process() -> None:
                 sys.stderr.flush()
             os._exit(leaving.code)  # all that takes time is compilations for nobody
         raise
+
+
+def _collect_rarely(command: Any) -> None:
+    """Have the garbage collector pass over modules, and look seldom: it took a fifth of a short command's time."""
+    from .compilation_cache import Compiles
+
+    if isinstance(command, Compiles):
+        from ..sweeps import run  # noqa: F401  (and with it JAX and xarray)
+
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)
+    gc.enable()
 
 
 def _stop_showing() -> None:

@@ -5,6 +5,7 @@ JAX's own cache finds a program by its text, which takes longer to make than the
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import hashlib
@@ -12,11 +13,12 @@ import json
 import os
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from ..loop import COMPILER_OPTIONS
@@ -28,7 +30,7 @@ _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", 
 _SET_IN_A_BLOCK = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_debug_nans")
 _PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax")
 _DIGEST_BYTES = 32
-_NEW = "/jax/compilation_cache/cache_misses"  # an event of JAX's: a program was compiled that its cache did not have
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def keep_in(folder: Path) -> None:
@@ -57,34 +59,24 @@ def found_or_compiled(
     path = folder / f"{name}-cache"
     if (found := _found(path, devices)) is not None:
         return found
-    before = _count_of_new().number
-    compiled = lower().compile(COMPILER_OPTIONS)
-    # One that JAX has read from its own cache, written again, lacks functions, and fails when it is called.
-    if not _jax_keeps_programs() or _count_of_new().number > before:
-        _keep(path, compiled)
+    with _without_jax_cache():
+        compiled = lower().compile(COMPILER_OPTIONS)
+    _keep(path, compiled)
     return compiled
 
 
-def _jax_keeps_programs() -> bool:
-    return jax.config.jax_enable_compilation_cache and jax.config.jax_compilation_cache_dir is not None
-
-
-class _Count(threading.local):
-    """Of the programs that this thread has compiled, and not read from JAX's cache."""
-
-    number = 0
-
-
-@functools.cache
-def _count_of_new() -> _Count:
-    count = _Count()
-
-    def listen(event: str, **details: Any) -> None:
-        if event == _NEW:
-            count.number += 1
-
-    jax.monitoring.register_event_listener(listen)
-    return count
+@contextlib.contextmanager
+def _without_jax_cache() -> Iterator[None]:
+    """Programs that JAX reads from its cache, written again, lack functions, and fail when they are called."""
+    with _ONE_AT_A_TIME:
+        before = jax.config.jax_enable_compilation_cache
+        jax.config.update("jax_enable_compilation_cache", False)
+        compilation_cache.reset_cache()  # else JAX, which has looked at the setting, does not look again
+        try:
+            yield
+        finally:
+            jax.config.update("jax_enable_compilation_cache", before)
+            compilation_cache.reset_cache()
 
 
 def _found(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:

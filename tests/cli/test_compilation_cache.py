@@ -64,8 +64,8 @@ def test_a_second_process_compiles_nothing_and_finds_the_same(kept):
     assert first["set_by_import"] == 0
     assert first["cache_misses"] == first["compile_requests_use_cache"] == len(programs(home)) >= 2
     second, warned = process(home, *SWEEP, "--out", str(home / "second"))
-    # That of all generations is not even asked for by its text.
-    assert second["cache_hits"] == second["compile_requests_use_cache"] == first["cache_misses"] - 1
+    # That of all generations is not asked for by its text, in either.
+    assert second["cache_hits"] == second["compile_requests_use_cache"] == first["cache_misses"]
     assert len(programs(home, found_by="what it is made from")) == 1
     assert warned == []
     found, wanted = cj.open(home / "second"), cj.open(home / "first")
@@ -84,7 +84,7 @@ def test_programs_that_were_cut_short_are_replaced(kept, tmp_path):
     assert "persistent compilation cache" in line
     assert events["cache_misses"] == first["cache_misses"]
     events, warned = process(home, *SWEEP, "--out", str(tmp_path / "h"))
-    assert (events["cache_hits"], warned) == (first["cache_misses"] - 1, [])
+    assert (events["cache_hits"], warned) == (first["cache_misses"], [])
 
 
 @pytest.mark.slow
@@ -142,8 +142,8 @@ def test_off(folder, capsys):
 
 
 @pytest.mark.slow
-def test_the_flag_is_stronger_than_a_folder_of_the_users_choice(folder):
-    jax.config.update("jax_compilation_cache_dir", "chosen")
+def test_the_flag_is_stronger_than_a_folder_of_the_users_choice(folder, tmp_path):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "chosen"))
     compilation_cache.set_up()
     assert jax.config.jax_enable_compilation_cache
     compilation_cache.set_up(off=True)

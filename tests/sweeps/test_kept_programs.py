@@ -121,15 +121,17 @@ def test_programs_of_the_users_classes_are_not_kept(tmp_path):
     assert not kept(tmp_path)
 
 
-def test_a_program_that_jax_has_read_is_not_kept(cache, once, tmp_path):
-    """Written again it would fail when it is called."""
-    folders = [tmp_path / "1", tmp_path / "2"]
-    for folder in folders:
-        folder.mkdir()
+def test_a_program_that_jax_has_read_is_compiled_again(cache, once, tmp_path, monkeypatch):
+    """What it is kept as would else fail when it is called."""
+    for version in "1", "2":
+        monkeypatch.setattr(kept_programs, "_digest_of_sources", lambda version=version: version)
         jax.clear_caches()
-        swept(folder)
-    assert [len(kept(folder)) for folder in folders] == [1, 0]
-    np.testing.assert_array_equal(swept(folders[0]).sq_error, once[0].sq_error)
+        swept(tmp_path)
+    assert len(kept(tmp_path)) == 2
+    assert jax.config.jax_enable_compilation_cache
+    again = swept(tmp_path)
+    assert len(kept(tmp_path)) == 2
+    np.testing.assert_array_equal(again.sq_error, once[0].sq_error)
 
 
 def test_nothing_is_kept_unless_asked_for(tmp_path):

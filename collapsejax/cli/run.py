@@ -57,13 +57,12 @@ class Simulation:
         from ..core.arguments import check_seed
         from ..core.checks import key_of
         from ..core.describe import fields_of
-        from ..loop.memory import metric_names
         from ..results.metrics import check_metrics
         from ..sources import Table, Text
         from ..store.figures import figure_place
         from ..sweeps.exact_curves import exact_curves
-        from ..sweeps.run import sweep
-        from ..workflows import find
+        from ..sweeps.plan import make_plan
+        from ..sweeps.run import carry_out
         from . import output, tables
         from .signals import stopping
 
@@ -71,17 +70,18 @@ class Simulation:
         sizes = dict(num_samples=self.num_samples, num_generations=self.num_generations, rows=self.rows)
         if self.out is not None and self.plot is not None and Path(self.out).resolve() == Path(self.plot).resolve():
             raise ValueError(f"out and plot are both {self.out}; choose two names")
-        if self.metric is not None and self.workflow:
-            check_metrics(self.metric, metric_names(task, find(self.workflow[0]), **sizes))
         with contextlib.ExitStack() as stack:
             for _, value in fields_of(task):
                 if isinstance(value, Table | Text) and not (quiet or self.json):
                     print(value)
             figure = None if self.plot is None else stack.enter_context(figure_place(self.plot))
             # The inner of the two, so that the results are safe before anything is drawn.
-            with self._place() as out, output.progress(quiet=quiet) as progress:
-                options = dict(sizes, num_seeds=self.num_seeds, key=key_of(self.seed))
-                dataset = sweep(task, self.workflow, **options, out=out, progress=stopping(progress)).load()
+            with self._place() as out:
+                plan = make_plan(task, self.workflow, **sizes, num_seeds=self.num_seeds, key=key_of(self.seed), out=out)
+                if self.metric is not None:
+                    check_metrics(self.metric, plan.manifest.metrics)
+                with output.progress(quiet=quiet) as progress:
+                    dataset = carry_out(plan, stopping(progress)).load()
             sizes.pop("rows")
             exact = exact_curves(task, self.workflow, **sizes)
             # Before the figure, which some results cannot have.

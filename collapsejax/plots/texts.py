@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from matplotlib.cbook import is_math_text
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 POINTS = 72  # of an inch
 _LINE = 1.35  # height of a line, in units of the size of its text
@@ -24,7 +25,10 @@ def text_width(text: str, size: float) -> float:
     """Inches that a line of text takes, which may have mathtext."""
     if not text.strip():
         return 0.0
-    return TextPath((0, 0), text, size=size, prop=FontProperties()).get_extents().width / POINTS
+    formula = bool(is_math_text(text))
+    shown = text if formula else text.replace(r"\$", "$")
+    width, _, _ = text_to_path.get_text_width_height_descent(shown, FontProperties(size=size), ismath=formula)
+    return width / POINTS
 
 
 def line_height(size: float) -> float:

@@ -1,4 +1,6 @@
-"""Compiled programs of earlier runs, found by what they are made from: a run that repeats one traces nothing.
+"""Compiled programs of earlier runs, and what their plans looked up, found by what they are made from.
+
+A run that repeats one traces nothing.
 
 JAX's own cache finds a program by its text, which takes longer to make than the rest of a repeated command.
 """
@@ -30,6 +32,7 @@ _FOLDER: contextvars.ContextVar[Path | None] = contextvars.ContextVar("folder", 
 _SET_IN_A_BLOCK = ("jax_enable_x64", "jax_default_matmul_precision", "jax_threefry_partitionable", "jax_debug_nans")
 _PACKAGES = ("jax", "jaxlib", "numpy", "flax", "optax")
 _DIGEST_BYTES = 32
+MadeFrom = Callable[[], Any]
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -42,27 +45,51 @@ def keep_in(folder: Path) -> None:
 
 
 def found_or_compiled(
-    made_from: Any, lower: Callable[[], jax.stages.Lowered], devices: Sequence[jax.Device]
+    made_from: MadeFrom, lower: Callable[[], jax.stages.Lowered], devices: Sequence[jax.Device]
 ) -> jax.stages.Compiled:
     """The program that was kept of `made_from`; else what `lower` gives is compiled, and kept.
 
     Args:
-        made_from: JSON values that together with this package, its dependencies, JAX's settings and the devices say
-            all that the program depends on; None where they cannot.
+        made_from: gives JSON values that together with this package, its dependencies, JAX's settings and the devices
+            say all that the program depends on; None where they cannot.
         lower: makes the program.
         devices: that it runs on.
     """
-    folder = _FOLDER.get()
-    if folder is None or made_from is None:
+    path = _place("program", made_from, devices)
+    if path is None:
         return lower().compile(COMPILER_OPTIONS)
-    name = digest(json.dumps([made_from, _surroundings(devices)], sort_keys=True).encode())
-    path = folder / f"{name}-cache"
     if (found := _found(path, devices)) is not None:
         return found
     with _without_jax_cache():
         compiled = lower().compile(COMPILER_OPTIONS)
     _keep(path, compiled)
     return compiled
+
+
+def remembered(made_from: MadeFrom, find: Callable[[], Any]) -> Any:
+    """The JSON value that an earlier run found; else the one that `find` gives now.
+
+    Args:
+        made_from: as of `found_or_compiled`, of what the value depends on.
+        find: finds it.
+    """
+    path = _place("value", made_from, jax.local_devices())
+    if path is None:
+        return find()
+    if (content := _read(path)) is not None:
+        return json.loads(content)
+    value = find()
+    _write(path, json.dumps(value).encode())
+    return value
+
+
+def _place(kind: str, made_from: MadeFrom, devices: Sequence[jax.Device]) -> Path | None:
+    """The file of what is made from that, in the folder of this context; None where there is none."""
+    folder = _FOLDER.get()
+    if folder is None or (told := made_from()) is None:
+        return None
+    name = digest(json.dumps([told, _surroundings(devices)], sort_keys=True).encode())
+    return folder / f"{name}-{kind}-cache"
 
 
 @contextlib.contextmanager
@@ -81,21 +108,33 @@ def _without_jax_cache() -> Iterator[None]:
 
 def _found(path: Path, devices: Sequence[jax.Device]) -> jax.stages.Compiled | None:
     try:
-        content = path.read_bytes()
-        program, checksum = content[_DIGEST_BYTES:], content[:_DIGEST_BYTES]
-        if hashlib.sha256(program).digest() != checksum:  # cut short, by a full disk for example
-            return None
-        return deserialize_and_load(*pickle.loads(program), execution_devices=devices)
-    except (OSError, jax.errors.JaxRuntimeError):
+        program = _read(path)
+        return program and deserialize_and_load(*pickle.loads(program), execution_devices=devices)
+    except jax.errors.JaxRuntimeError:
         return None
 
 
 def _keep(path: Path, compiled: jax.stages.Compiled) -> None:
     try:
         program = pickle.dumps(serialize(compiled))
-        write_whole(path, hashlib.sha256(program).digest() + program)
-    except (OSError, ValueError, jax.errors.JaxRuntimeError):  # no room, or a platform that cannot
+    except (ValueError, jax.errors.JaxRuntimeError):  # of a platform that cannot
         return
+    _write(path, program)
+
+
+def _read(path: Path) -> bytes | None:
+    """What was written to a file; None where it is not there, or is cut short, by a full disk for example."""
+    try:
+        written = path.read_bytes()
+    except OSError:
+        return None
+    checksum, content = written[:_DIGEST_BYTES], written[_DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == checksum else None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):  # no room
+        write_whole(path, hashlib.sha256(content).digest() + content)
 
 
 def _surroundings(devices: Sequence[jax.Device]) -> list[Any]:

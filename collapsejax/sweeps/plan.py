@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from ..core.arguments import check_count
 from ..core.base import Array, Task, Workflow
 from ..core.checks import check_key, runs_in_turn
-from ..core.describe import describe, own_classes, small_arrays
+from ..core.describe import describe, is_all_told, own_classes, small_arrays
 from ..loop.experiment import Experiment
 from ..loop.memory import free_bytes, host_free_bytes, metric_names, result_shapes, state_bytes
 from ..loop.smallest import Seeds, check_memory
@@ -30,6 +30,7 @@ from ..store.shards import check_place
 from .cells import Settings, grouped, record_of_samples, with_like_workflows
 from .execution import Execution
 from .grid import Cell, Experiments, Grid, Over, expand
+from .kept_programs import remembered
 from .program import CallShape
 
 # Seeds in step on a CPU: as many as its caches hold the states of, but enough to make use of vectors.
@@ -80,9 +81,7 @@ class Plan(NamedTuple):
     def state_bytes(self, group: Sequence[int]) -> int:
         """Bytes that a seed carries from generation to generation, in the largest of a group's cells."""
         cells = with_like_workflows([self.grid.cells[number] for number in group])
-        largest = max(cells, key=lambda cell: cell.num_samples)
-        sizes = dict(num_samples=largest.num_samples, num_generations=self.settings.num_generations)
-        return state_bytes(largest.task, largest.workflow, **sizes, rows=self.settings.rows)
+        return _looked_up(state_bytes, max(cells, key=lambda cell: cell.num_samples), self.settings)
 
     def shape(self, group: Sequence[int], num_jobs: int) -> CallShape:
         """How much of a group one call computes if so many jobs are to be done, each a chunk of an experiment."""
@@ -150,7 +149,7 @@ def make_plan(
     options = lambda cell: dict(num_samples=cell.num_samples, num_generations=num_generations, rows=rows)
     alone = [Seeds(Experiment.of(cell.task, cell.workflow, **options(cell))) for cell in different]
     groups = grouped(grid, settings, num_seeds)
-    metrics = in_order(metric_names(first.task, first.workflow, **options(first)))
+    metrics = in_order(_looked_up(metric_names, first, settings))
     check_memory(alone, lambda length: 4 * length * len(metrics), free_bytes(devices[0]))
     if taken := {*metrics} & {*grid.dims, *RESERVED}:
         raise ValueError(f"metric {min(taken)!r}: results need this name for something else; rename the metric")
@@ -232,6 +231,14 @@ def _samples(cells: Sequence[Cell], settings: Settings) -> dict[str, Any] | None
             raise ValueError(f"task {cell.task.name!r}: text_samples must return an array (k, L) of numbers")
     shape = [max(lengths) for lengths in zip(*(leaf.shape[1:] for leaf in kept), strict=True)]
     return {"shape": shape, "dtype": str(np.result_type(*(leaf.dtype for leaf in kept)))}
+
+
+def _looked_up(look_up: Callable[..., Any], cell: Cell, settings: Settings) -> Any:
+    """What `state_bytes` or `metric_names`, which trace the task, tell of a cell."""
+    options = dict(num_samples=cell.num_samples, num_generations=settings.num_generations, rows=settings.rows)
+    configs = [cell.task, cell.workflow]
+    made_from = lambda: [look_up.__name__, describe(configs), options] if is_all_told(configs) else None
+    return remembered(made_from, lambda: look_up(*configs, **options))
 
 
 def _choose_chunk(

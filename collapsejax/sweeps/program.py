@@ -133,7 +133,7 @@ class Program:
             }
         else:
             lower = lambda: self._sharded(self._whole_call, given, SEEDS).lower(self._key, self._values, *seeds)
-            self._begin = found_or_compiled(self._made_from(), lower, self._settings.devices)
+            self._begin = found_or_compiled(self._made_from, lower, self._settings.devices)
             metrics = self._begin.out_info
         if self._settings.summary:
             one, *_ = metrics.values()

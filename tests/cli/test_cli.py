@@ -252,7 +252,7 @@ def test_a_failing_run_leaves_nothing(folder, monkeypatch):
     def fails(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr("collapsejax.sweeps.run.sweep", fails)
+    monkeypatch.setattr("collapsejax.sweeps.run.carry_out", fails)
     with pytest.raises(SystemExit):
         main(["run", "gaussian", *SMALL, "--out", "g.zarr", "--plot", "g.png"])
     assert not os.listdir(folder)
@@ -262,7 +262,7 @@ def test_an_interrupted_run_says_so(folder, monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("collapsejax.sweeps.run.sweep", interrupted)
+    monkeypatch.setattr("collapsejax.sweeps.run.carry_out", interrupted)
     with pytest.raises(SystemExit) as leaving:
         main(["run", "gaussian", *SMALL, "--out", "g.zarr"])
     assert leaving.value.code == 130

@@ -24,10 +24,9 @@ class Planned(Exception):
 def asked(monkeypatch):
     """The configuration that a command asks for."""
 
-    def plan(*arguments, progress=None, **options):
+    def plan(*arguments, **options):
         raise Planned(make_plan(*arguments, **options | {"out": None}).manifest)
 
-    monkeypatch.setattr("collapsejax.sweeps.run.sweep", plan)
     monkeypatch.setattr("collapsejax.sweeps.plan.make_plan", plan)
 
     def of(command):

@@ -45,9 +45,9 @@ def process(home, *arguments, **variables):
 
 def programs(folder, found_by="text"):
     """Those that JAX finds by their text, or those that are found by what they are made from."""
-    return sorted(
-        path for path in folder.rglob("*-cache") if path.parent.name.startswith("programs") != (found_by == "text")
-    )
+    if found_by != "text":
+        return sorted(folder.rglob("programs-*/*-program-cache"))
+    return sorted(path for path in folder.rglob("*-cache") if not path.parent.name.startswith("programs"))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -13,63 +14,48 @@ from pathlib import Path
 
 import jax
 import pytest
+from commands import process_of
 from damage import cut_short, flip_a_byte
+from processes import Forked
 from warm import WORKFLOWS, Told, Warm, assert_same
 
 import collapsejax as cj
 from collapsejax.cli.main import main
+from collapsejax.sweeps.program import Program
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 
 SIZE = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
 CHUNKS = cj.Execution(chunk=2)
-PROGRAM = f"""
-import gc
-gc.disable()  # which saves a tenth of the time
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-import jax
-BEFORE
-import collapsejax as cj
-from warm import WORKFLOWS, Warm
-size = dict(num_samples=6, num_generations=8, num_seeds=4, key=jax.random.key(7))
-say = lambda progress: print(progress.doing, flush=True)
-execution = cj.Execution(chunk=2, share=SHARE)
-cj.sweep(Warm(), WORKFLOWS, **size, out=sys.argv[1], progress=say, execution=execution)
-"""
 
 
-def start(out, cache, before="", share=None):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            PROGRAM.replace("BEFORE", before).replace("SHARE", str(share)),
-            str(out),
-        ],
-        env=os.environ | {name.upper(): str(value) for name, value in cache.items()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def sweep_there(out, share=None):
+    """A sweep in a process of its own, which says what it does."""
+    say = lambda progress: print(progress.doing, flush=True)
+    cj.sweep(Warm(), WORKFLOWS, **SIZE, out=out, progress=say, execution=cj.Execution(chunk=2, share=share))
+
+
+def sweep_without_room(out):
+    """The same, no file of which may have more than some bytes from its first call on."""
+    call = Program.__call__
+
+    def limited(self, jobs):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (250, 250))  # now that the program is compiled, and kept
+        return call(self, jobs)
+
+    Program.__call__ = limited
+    sweep_there(out)
 
 
 def done_in(lines):
-    """The generations that lines say are done, of all; not those that a run resumes at."""
+    """The generations that lines say are done, of all, as they are said; not those that a run resumes at."""
     return (int(found[1]) for line in lines if (found := re.search(r"generation (\d+)/", line)))
-
-
-def generations(process):
-    """The generations that a process says it has done, as it does them."""
-    return done_in(process.stdout)
 
 
 def finish(process):
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    return list(done_in(out.splitlines()))
+    return list(done_in([*out.splitlines(), *err.splitlines()]))
 
 
 def assert_whole(out):
@@ -82,15 +68,10 @@ def assert_whole(out):
 def test_a_run_is_killed_in_generation_4_of_8(cache, tmp_path):
     command = "run transformer --workflow replace --source markov --window 6 --width 8 --depth 1 --num-steps 20"
     command += " --num-scored 5 --num-test 20 --num-samples 6 --num-generations 8 --num-seeds 2 --out"
-    environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
-
-    def begin():
-        arguments = [sys.executable, "-m", "collapsejax", *command.split(), str(tmp_path / "killed")]
-        streams = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        return subprocess.Popen(arguments, env=environment, **streams)
-
+    arguments = [*command.split(), str(tmp_path / "killed")]
+    begin = lambda: Forked(process_of, arguments, cache=cache)
     process = begin()
-    assert next(done for done in generations(process) if done == 3)
+    assert next(done for done in done_in(process.stderr) if done == 3)
     process.kill()
     process.communicate()
     checkpoints = [path for path in (tmp_path / "killed" / "running" / "0").iterdir() if path.name.isdigit()]
@@ -106,8 +87,8 @@ def test_killed_again_and_again(cache, tmp_path):
     """At random moments, most of them while it writes."""
     chances, last = random.Random(20240615), 0
     for _ in range(4):
-        process = start(tmp_path / "s", cache)
-        first = next(generations(process))
+        process = Forked(sweep_there, tmp_path / "s", cache=cache)
+        first = next(done_in(process.stdout))
         assert first > last
         time.sleep(chances.uniform(0, 0.15))
         process.kill()
@@ -115,7 +96,7 @@ def test_killed_again_and_again(cache, tmp_path):
         last = max([first, *done_in(rest.splitlines())])
         if last > 5:
             break
-    assert finish(start(tmp_path / "s", cache))[0] in (last + 1, last + 2)
+    assert finish(Forked(sweep_there, tmp_path / "s", cache=cache))[0] in (last + 1, last + 2)
     assert_whole(tmp_path / "s")
 
 
@@ -144,45 +125,21 @@ def test_any_damaged_file_of_the_checkpoints(cache, tmp_path):
         shutil.rmtree(tmp_path / "t")
 
 
-LIMITED = """
-import resource
-from collapsejax.sweeps.program import Program
-
-call = Program.__call__
-
-
-def limited(self, jobs):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (250, 250))  # now that the program is compiled, and kept
-    return call(self, jobs)
-
-
-Program.__call__ = limited
-"""
-
-
 def test_full_disk(cache, tmp_path):
     """No file may have more than some bytes: the checkpoint cannot be written, later it can."""
-    process = start(tmp_path / "s", cache, LIMITED)
+    process = Forked(sweep_without_room, tmp_path / "s", cache=cache)
     _, err = process.communicate(timeout=240)
     assert process.returncode == 1
     assert f"OSError: {tmp_path / 's'}: writing failed (" in err
     assert "all that was complete stays" in err.splitlines()[-1]
-    finish(start(tmp_path / "s", cache))
+    finish(Forked(sweep_there, tmp_path / "s", cache=cache))
     assert_whole(tmp_path / "s")
 
 
-JOIN = """
-jax.config.update("jax_cpu_collectives_implementation", None)
-jax.distributed.initialize("localhost:PORT", 2, PROCESS)
-assert jax.process_count() == 2
-jax.distributed.shutdown()
-"""
-
-
 def test_one_of_two_processes_is_killed(cache, tmp_path):
-    both = lambda: [start(tmp_path / "s", cache, share=(process, 2)) for process in range(2)]
+    both = lambda: [Forked(sweep_there, tmp_path / "s", (process, 2), cache=cache) for process in range(2)]
     first, second = both()
-    assert next(done for done in generations(second) if done == 3)
+    assert next(done for done in done_in(second.stdout) if done == 3)
     second.kill()
     second.communicate()
     finish(first)
@@ -192,12 +149,28 @@ def test_one_of_two_processes_is_killed(cache, tmp_path):
     assert_whole(tmp_path / "s")
 
 
+# JAX is told before it is used, as when the module of this test is imported.
+CONNECTED = """
+import sys
+import jax
+jax.config.update("jax_cpu_collectives_implementation", None)
+jax.distributed.initialize(f"localhost:{sys.argv[2]}", 2, int(sys.argv[3]))
+assert jax.process_count() == 2
+jax.distributed.shutdown()
+import test_long_faults
+test_long_faults.sweep_there(sys.argv[1])
+"""
+
+
 def test_two_processes_that_were_connected(cache, tmp_path):
     """They keep no checkpoints, which Orbax refuses them; shards that are complete stay."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = str(probe.getsockname()[1])
-    join = [JOIN.replace("PORT", port).replace("PROCESS", str(process)) for process in range(2)]
-    for process in [start(tmp_path / "s", cache, before) for before in join]:
+    environment = os.environ | {name.upper(): str(value) for name, value in cache.items()}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, Path(__file__).parents[:2]))
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    arguments = [sys.executable, "-W", "ignore", "-c", CONNECTED, str(tmp_path / "s"), port]
+    for process in [subprocess.Popen([*arguments, str(number)], **pipes) for number in range(2)]:
         finish(process)
     assert_whole(tmp_path / "s")

@@ -8,7 +8,8 @@ import time
 import jax
 import numpy as np
 import pytest
-from commands import started
+from commands import process_of
+from processes import Forked
 from small import Small
 
 import collapsejax as cj
@@ -32,7 +33,7 @@ def test_a_run_is_terminated(number, overwrite, cache, tmp_path):
 
     arguments = f"run gaussian --num-seeds 1000000 --out {tmp_path}/a.zarr --plot {tmp_path}/a.png".split()
     arguments += ["--workflow", "replace"] + ["--overwrite"] * overwrite
-    process = started(arguments, cache)
+    process = Forked(process_of, arguments, cache=cache)
     while not begun():
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()
@@ -69,7 +70,7 @@ def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
 
     before = 0
     for _ in range(2):
-        process = started(arguments, cache)
+        process = Forked(process_of, arguments, cache=cache)
         begun = time.time()
         while there(begun) == 0:
             time.sleep(0.002)
@@ -82,7 +83,7 @@ def test_a_run_is_killed_again_and_again(overwrite, cache, tmp_path):
         else:
             assert there() >= before
             before = there()
-    _, err = (last := started(arguments, cache)).communicate(timeout=240)
+    _, err = (last := Forked(process_of, arguments, cache=cache)).communicate(timeout=240)
     assert last.returncode == 0, err
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
     wanted = cj.sweep(cj.Gaussian(), ["replace"], **size, num_seeds=4000)

@@ -2,12 +2,9 @@
 
 import contextlib
 import functools
-import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from damage import cut_short, filling_disk, flip_a_byte
+from processes import Forked
 from small import Small
 
 import collapsejax as cj
@@ -25,29 +23,17 @@ pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("cache")]
 OVER = {"kind": [1, 2], "num_samples": [6, 8]}  # two programs, each for two cells
 NUM_CELLS = 4
 SIZE = dict(num_generations=5, key=jax.random.key(7))
-PROGRAM = f"""
-import gc
-gc.disable()  # which saves a tenth of the time
-import json, sys
-sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-import jax
-import collapsejax as cj
-from small import Small
-options = json.loads(sys.argv[1])
-execution = cj.Execution(chunk=options.pop("chunk"))
-size = dict(num_generations=5, key=jax.random.key(7))
-cj.sweep(Small(), ["replace"], over={OVER}, **size, **options, execution=execution)
-"""
+
+
+def sweep_there(options):
+    """A sweep in a process of its own."""
+    options = dict(options)
+    execution = cj.Execution(chunk=options.pop("chunk"))
+    cj.sweep(Small(), ["replace"], over=OVER, **SIZE, **options, execution=execution)
 
 
 def start(cache, **options):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(options)],
-        env=os.environ | {name.upper(): str(value) for name, value in cache.items()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Forked(sweep_there, options, cache=cache)
 
 
 def finish(process):

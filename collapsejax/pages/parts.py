@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..plots.style import Figure
 
 
-_NUMBER = re.compile(r"[-+<>≤≥~≈]?\s?(\d[\d,.]*(e[-+]?\d+)?|inf|nan|-)(\s?±\s?\S+)?(\s?%|\s\(\d+ inf\))?")
+# With the mark of a mean that few seeds carry, if it has one.
+_NUMBER = re.compile(r"\*?[-+<>≤≥~≈]?\s?(\d[\d,.]*(e[-+]?\d+)?|inf|nan|-)(\s?±\s?\S+)?(\s?%|\s\(\d+ inf\))?")
 _FIXED = "\N{NO-BREAK SPACE}"  # where lines are short they break before the sign
 
 

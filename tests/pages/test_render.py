@@ -32,7 +32,7 @@ def test_pictures_that_stand_twice_have_names_of_their_own():
 
 
 def test_numbers_are_aligned_and_words_are_not():
-    rows = [["a", 1, 0.123456, "0.91 ± 0.14", "1e-05 ± 2e-06 (3 inf)"], ["b", None, 2.0, "-1.5 ± 0.1", "inf"]]
+    rows = [["a", 1, 0.123456, "0.91 ± 0.14", "1e-05 ± 2e-06 (3 inf)"], ["b", None, 2.0, "*-1.5 ± 0.1", "inf"]]
     table = Table(["word", "n", "x", "y", "z"], rows)
     assert table.numeric == [False, True, True, True, True]
     assert table.cells[0][:3] == ["a", "1", "0.1235"]

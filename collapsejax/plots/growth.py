@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..results.dataset import milestones
 from ..results.statistics import mean_and_standard_error
+from .legends import kind_handles
 from .panels import draw_line, draw_points, finish, one_line_dimension, row_of_panels
 from .style import (
     COLUMN_WIDTH,
@@ -61,10 +62,9 @@ def excess(dataset: xr.Dataset, metric: str, *, exact: xr.Dataset | None = None)
                     axis.plot(line.iteration, np.where(line > 0, line, np.nan), gid="exact", **EXACT)
         finish(axes[0], f"Excess over the first: {dataset[metric].attrs.get('long_name', metric).lower()}")
         axes[len(axes) // 2].set_xlabel("Model-fitting iteration")
-        if known is not None:
-            axes[-1].plot([], [], **EXACT, label="exact mean")
-        for name in swept:
-            legend_below(axes[-1], dataset[name].attrs.get("long_name", name))
+        title = next((dataset[name].attrs.get("long_name", name) for name in swept), "")
+        kinds = {"mean", "exact"} if known is not None else {"mean"}
+        legend_below(axes[-1], title, more=kind_handles(kinds))
     return figure
 
 

@@ -170,13 +170,14 @@ def tick_short_log_axes(axes: Axes) -> None:
 
 def lines_of(panel: xr.DataArray, swept: Sequence[str]) -> Iterator[tuple[str, np.ndarray, xr.DataArray]]:
     """The label, colour and values of each line of a panel: one for each value of the swept dimension, or just one."""
-    labels = panel[swept[0]].values if swept else [None]
+    labels = panel[swept[0]].values if swept else [""]
     for label, colour in zip(labels, colours(len(labels)), strict=True):
         yield f"{label}", colour, panel.sel({swept[0]: label}) if swept else panel
 
 
-def legend_below(axis: Axes, title: str, columns: int = 5) -> None:
-    """Add a legend of the lines in a panel below all panels of its figure."""
+def legend_below(axis: Axes, title: str, columns: int = 5, more: Sequence[tuple[Any, str]] = ()) -> None:
+    """Add a legend of the lines in a panel, and of `more` handles with labels, below all panels of its figure."""
     handles, labels = axis.get_legend_handles_labels()
+    handles, labels = [*handles, *(handle for handle, _ in more)], [*labels, *(label for _, label in more)]
     number = min(columns, len(labels))
     axis.figure.legend(handles, labels, title=title, ncols=number, loc="outside lower center", columnspacing=1.2)

@@ -27,6 +27,19 @@ def test_exact_lines_are_where_something_is_known():
         assert finite == [2, 2, 0]
 
 
+@pytest.mark.parametrize("sizes", [1, 2])
+def test_figures_of_excess_say_what_their_lines_are(sizes):
+    data = results(np.random.default_rng(0).uniform(1, 2, (3, sizes, 9, 6)))
+    known = data.mean("seed")
+    if sizes == 1:
+        data, known = data.isel(num_samples=0), known.isel(num_samples=0)
+    for exact, lines in ((None, ["mean, 95 % band"]), (known, ["mean, 95 % band", "exact mean"])):
+        (legend,) = cj.plots.excess(data, "test_nll", exact=exact).legends
+        told = [text.get_text() for text in legend.get_texts()]
+        assert told[-len(lines) :] == lines
+        assert len(told) - len(lines) == (sizes if sizes > 1 else 0)
+
+
 def test_exact_losses_against_shares_have_the_colours_of_their_points():
     points = {name: np.array([[0.1, 0.2], [1.0, 2.0], [0.1, 0.1]]) for name in ("augment", "fresh-data", "weighted")}
     exact = {name: np.array([[0.1, 0.2], [place, place]]) for place, name in enumerate(points, 1)}

@@ -6,29 +6,25 @@ import contextlib
 import contextvars
 import difflib
 import gc
-import inspect
 import io
 import itertools
 import os
 import re
-import shutil
 import signal
 import sys
-import textwrap
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from . import declared
+from . import declared, help_texts
 from .commands import COMMANDS
 
 _LONGEST_LINE = 2000  # characters of an error
 _OUT_OF_MEMORY = "out of memory; use a smaller num_samples, num_generations or num_seeds"
 _HELP = ("-h", "--help")
 _FRAME = ("", " ", "╭", "│", "╰")  # what lines begin with that are as wide as they may be
-_ABOUT = "Simulate model collapse: models fitted, generation after generation, to what earlier models generated."
 # What Python says of a text that makes no number.
 _TOLD = {
     r"invalid literal for int\(\) with base 10": "is no whole number",
@@ -127,7 +123,7 @@ def _parse(arguments: Sequence[str]) -> Any:
     """The command that arguments make. Leaves where they ask for help, or make none."""
     name, *rest = arguments or ["--help"]
     if name in _HELP:
-        _show(_overview())
+        _show(help_texts.overview())
     if name == "--version":
         _show(f"collapsejax {_version()}")
     if name not in COMMANDS:
@@ -137,7 +133,7 @@ def _parse(arguments: Sequence[str]) -> Any:
         return _made(command.loaded_for(rest), path, command.examples, rest)
     task, *rest = rest or [""]
     if task in _HELP:
-        _show(_tasks(name, command.about, command.examples))
+        _show(help_texts.tasks(name, command.about, command.examples))
     if task not in declared.tasks():
         known = f"name a task, one of {', '.join(declared.tasks())}"
         what = f"{name} {task}: there is no such task; {_meant(task, declared.tasks())}" if task else f"{name}: {known}"
@@ -156,14 +152,15 @@ def _made(kind: Any, path: str, examples: Sequence[str], arguments: Sequence[str
             return tyro.cli(
                 kind,
                 prog=path,
-                description=f"{_about(kind)}\n\n{_examples(examples)}",
+                description=help_texts.description(kind, examples),
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as leaving:
         if leaving.code:
             _fail(f"{_one_line(complaint.getvalue())}; see {path} --help")
-        _show("\n".join(line if line[:1] in _FRAME else _wrapped(line) for line in told.getvalue().splitlines()))
+        lines = told.getvalue().splitlines()
+        _show("\n".join(line if line[:1] in _FRAME else help_texts.wrapped(line) for line in lines))
 
 
 def _show(text: str) -> NoReturn:
@@ -177,45 +174,6 @@ def _version() -> str:
         return version("collapsejax")
     except PackageNotFoundError:
         return "(not installed)"
-
-
-def _overview() -> str:
-    lines = _listed({name: command.about for name, command in COMMANDS.items()})
-    examples = _examples([COMMANDS["run"].examples[0], "collapsejax run gaussian --help", "collapsejax --version"])
-    return f"usage: collapsejax COMMAND ...\n\n{_wrapped(_ABOUT)}\n\n{lines}\n\n{examples}"
-
-
-def _tasks(name: str, about: str, examples: Sequence[str]) -> str:
-    lines = _listed({task.name: task.about for task in declared.tasks().values()})
-    last = _examples([*examples, f"collapsejax {name} gaussian --help"])
-    return f"usage: collapsejax {name} TASK ...\n\n{_wrapped(about)}\n\n{lines}\n\n{last}"
-
-
-def _listed(texts: dict[str, str]) -> str:
-    """Names and what is said of each, in two columns."""
-    width = max(map(len, texts)) + 4
-    return "\n".join(_wrapped(f"  {name}".ljust(width) + text, " " * width) for name, text in texts.items())
-
-
-def _about(kind: Any) -> str:
-    """The docstring of a command without its arguments."""
-    text = inspect.cleandoc(kind.__doc__).partition("Args:")[0].strip()
-    return "\n\n".join(_wrapped(" ".join(paragraph.split())) for paragraph in text.split("\n\n"))
-
-
-def _examples(lines: Sequence[str]) -> str:
-    """Commands to try; what is longer than a line goes on behind a backslash."""
-    ends = [" \\\n".join(_wrapped(f"  {line}", " " * 6, _columns() - 2).splitlines()) for line in lines]
-    return "\n".join(["Examples:" if len(lines) > 1 else "Example:", *ends])
-
-
-def _wrapped(text: str, indent: str = "", columns: int | None = None) -> str:
-    whole = dict(break_long_words=False, break_on_hyphens=False)
-    return textwrap.fill(text, columns or _columns(), subsequent_indent=indent, **whole)
-
-
-def _columns() -> int:
-    return max(min(shutil.get_terminal_size().columns, 120), 40)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import re
@@ -246,6 +247,12 @@ def test_tables_fit_the_terminal(width, capsys, monkeypatch):
         marks = re.sub(r"\n \* few seeds.*", "", out).count("*")
         last, shown = (few[few.index.isin(there, level="iteration")].sum() for there in ([1, 5], [1, 2, 5]))
         assert (shown if full else last) <= marks <= shown
+
+
+def test_a_call_from_python_leaves_its_garbage_collector_alone(folder):
+    before = gc.get_freeze_count()
+    main(["run", "family", *SMALL, "--quiet"])
+    assert gc.get_freeze_count() <= before  # fewer where what was frozen is no longer needed
 
 
 def test_a_failing_run_leaves_nothing(folder, monkeypatch):
